@@ -1,3 +1,3 @@
-"""Prepare, train, compare and track factorization machines on data bigger than memory."""
+"""Factorization machines on data bigger than memory: prepare, train, compare."""
 
 __version__ = "0.1.0"

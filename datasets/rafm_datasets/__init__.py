@@ -1,1 +1,1 @@
-"""Files in, partitioned Parquet out, batches back: sources, counting, encoding, reading."""
+"""Files in, partitioned Parquet out, batches back."""

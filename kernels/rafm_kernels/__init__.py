@@ -1,1 +1,36 @@
 """Arrays in, arrays out: rank layouts, parameters, losses, optimizers and backends."""
+
+from rafm_kernels.backends import backend_names as backend_names
+from rafm_kernels.backends import load_backend as load_backend
+from rafm_kernels.batch import Batch as Batch
+from rafm_kernels.batch import make_batch as make_batch
+from rafm_kernels.contract import Backend as Backend
+from rafm_kernels.contract import TrainReport as TrainReport
+from rafm_kernels.layout import RANK_RULES as RANK_RULES
+from rafm_kernels.layout import RankLayout as RankLayout
+from rafm_kernels.layout import RankRule as RankRule
+from rafm_kernels.layout import check_rank_dims as check_rank_dims
+from rafm_kernels.losses import LOSSES as LOSSES
+from rafm_kernels.losses import Loss as Loss
+from rafm_kernels.losses import loss_values as loss_values
+from rafm_kernels.losses import probability as probability
+from rafm_kernels.model import MODELS as MODELS
+from rafm_kernels.model import PROJECTIONS as PROJECTIONS
+from rafm_kernels.model import Model as Model
+from rafm_kernels.model import ModelName as ModelName
+from rafm_kernels.model import Projection as Projection
+from rafm_kernels.model import check_ranks_fit as check_ranks_fit
+from rafm_kernels.model import make_model as make_model
+from rafm_kernels.optimizers import OPTIMIZERS as OPTIMIZERS
+from rafm_kernels.optimizers import Optimizer as Optimizer
+from rafm_kernels.optimizers import OptimizerName as OptimizerName
+from rafm_kernels.optimizers import TrainState as TrainState
+from rafm_kernels.optimizers import init_state as init_state
+from rafm_kernels.optimizers import state_arrays as state_arrays
+from rafm_kernels.optimizers import state_from_arrays as state_from_arrays
+from rafm_kernels.parameters import Parameters as Parameters
+from rafm_kernels.parameters import init_parameters as init_parameters
+from rafm_kernels.parameters import parameter_arrays as parameter_arrays
+from rafm_kernels.parameters import parameters_from_arrays as parameters_from_arrays
+from rafm_kernels.parameters import tables as tables
+from rafm_kernels.parameters import zero_parameters as zero_parameters

@@ -1,0 +1,272 @@
+"""The reference backend: the equations in NumPy, for reading and for comparing."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rafm_kernels.batch import Batch
+from rafm_kernels.contract import TrainReport
+from rafm_kernels.losses import level_slopes, loss_values, slopes
+from rafm_kernels.optimizers import (
+    EPSILON,
+    Optimizer,
+    TrainState,
+    row_offsets,
+)
+from rafm_kernels.parameters import Parameters, tables, zero_parameters
+
+if TYPE_CHECKING:
+    from rafm_kernels.contract import Backend
+    from rafm_kernels.model import Model
+
+Array = NDArray[Any]
+
+
+class _Level(NamedTuple):
+    """What one level k makes of a batch; `e` runs over the entries with i in F_k."""
+
+    ids: Array  # int32[e]
+    rows: Array  # int64[e]
+    x: Array  # float[e, 1]
+    xv: Array  # float[e, D_k]   x_i v_i
+    sums: Array  # float[n_rows, D_k]   s_k
+    next_sums: Array  # float[n_rows, D_k]   t_k
+    dependent: Array  # bool[e]   i in F_k+1
+    paired: Array  # bool[e]   the row has another feature of F_k
+    own: Array  # float[n_rows]   A_kk
+    shared: Array  # float[n_rows]   A_k,k+1
+
+
+class _Gradient(NamedTuple):
+    """Mean gradient of the rows of a table that a batch touches."""
+
+    ids: Array  # int64[n]   distinct
+    values: Array  # float[n, width]
+
+
+def scores(
+    model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
+) -> NDArray[np.float64]:
+    """Score each row; as in `Backend`."""
+    z: NDArray[np.float64] = _all_scores(model, parameters, batch)[-1]
+    return z
+
+
+def level_scores(
+    model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
+) -> NDArray[np.float64]:
+    """Score each row by every B_1k; as in `Backend`."""
+    return _all_scores(model, parameters, batch)[1:]
+
+
+def gradients(
+    model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
+) -> Parameters:
+    """Mean gradient over the rows; as in `Backend`."""
+    dense = zero_parameters(model.layout, parameters.linear.dtype)
+    levels = _levels(model, parameters, batch)
+    z = _combine(_linear_scores(parameters, batch), levels)
+    slope = slopes(model.loss, z[-1], batch.labels)
+    dense.bias[0] = slope.mean()
+    linear = _linear_gradient(batch, slope, parameters.linear.dtype)
+    dense.linear[linear.ids] = linear.values[:, 0]
+    targets = tables(dense, model.layout)
+    for k, (level, table) in enumerate(zip(levels, targets, strict=True)):
+        found = _level_gradient(model, level, k, z, slope)
+        table[found.ids] = found.values
+    return dense
+
+
+def train(
+    model: Model,
+    state: TrainState,
+    optimizer: Optimizer,
+    batch: Batch,
+    batch_size: int,
+    n_threads: int = 1,
+) -> TrainReport:
+    """Make one step for each `batch_size` rows; as in `Backend`."""
+    loss_sums = np.zeros(model.layout.n_levels + 1)
+    starts = range(0, batch.n_rows, batch_size)
+    for step, start in enumerate(starts):
+        part = _slice(batch, start, min(start + batch_size, batch.n_rows))
+        levels = _levels(model, state.parameters, part)
+        z = _combine(_linear_scores(state.parameters, part), levels)
+        losses = loss_values(model.loss, z, part.labels).sum(axis=1)
+        if not np.isfinite(losses[-1]):
+            return TrainReport(step, loss_sums[-1], loss_sums[1:], step)
+        loss_sums += losses
+        _apply(model, state, optimizer, part, levels, z)
+        state.step[0] += 1
+    return TrainReport(len(starts), loss_sums[-1], loss_sums[1:], -1)
+
+
+def _slice(batch: Batch, start: int, stop: int) -> Batch:
+    indptr = batch.indptr[start : stop + 1]
+    entries = slice(indptr[0], indptr[-1])
+    values = None if batch.values is None else batch.values[entries]
+    fields = None if batch.fields is None else batch.fields[entries]
+    labels = batch.labels[start:stop]
+    return Batch(indptr - indptr[0], batch.ids[entries], values, fields, labels)
+
+
+def _entries(batch: Batch, dtype: Any) -> tuple[Array, Array]:
+    """Row and value of each entry."""
+    rows = np.repeat(np.arange(batch.n_rows), np.diff(batch.indptr))
+    if batch.values is None:
+        return rows, np.ones(len(rows), dtype)
+    return rows, batch.values.astype(dtype, copy=False)
+
+
+def _linear_scores(parameters: Parameters, batch: Batch) -> NDArray[np.float64]:
+    rows, x = _entries(batch, parameters.linear.dtype)
+    terms = x * parameters.linear[batch.ids]
+    z = np.full(batch.n_rows, parameters.bias[0], np.float64)
+    np.add.at(z, rows, terms)
+    return z
+
+
+def _levels(model: Model, parameters: Parameters, batch: Batch) -> list[_Level]:
+    """Compute s_k, t_k, A_kk and A_k,k+1 of each level (Eq. 7)."""
+    rows, x = _entries(batch, parameters.linear.dtype)
+    sizes = (*model.layout.features_at_rank, 0)
+    found = []
+    for k, table in enumerate(tables(parameters, model.layout)):
+        inside = batch.ids < sizes[k]
+        ids, row, value = batch.ids[inside], rows[inside], x[inside][:, None]
+        xv = value * table[ids]
+        dependent = ids < sizes[k + 1]
+        counts = np.bincount(row, minlength=batch.n_rows)
+        sums, own = _pair_sum(xv, row, batch.n_rows)
+        next_sums, shared = _pair_sum(xv[dependent], row[dependent], batch.n_rows)
+        paired = counts[row] > 1
+        found.append(
+            _Level(ids, row, value, xv, sums, next_sums, dependent, paired, own, shared)
+        )
+    return found
+
+
+def _pair_sum(xv: Array, rows: Array, n_rows: int) -> tuple[Array, Array]:
+    """Row sums of x_i v_i, and 1/2 (|sum|^2 - sum_i |x_i v_i|^2) of each row.
+
+    A row with one feature has no pair: exactly 0, not what rounding leaves.
+    """
+    sums = np.zeros((n_rows, xv.shape[1]), xv.dtype)
+    squares = np.zeros_like(sums)
+    np.add.at(sums, rows, xv)
+    np.add.at(squares, rows, xv * xv)
+    pairs = 0.5 * (sums * sums - squares).sum(axis=1).astype(np.float64)
+    pairs[np.bincount(rows, minlength=n_rows) < 2] = 0.0
+    return sums, pairs
+
+
+def _combine(linear: NDArray[np.float64], levels: list[_Level]) -> NDArray[np.float64]:
+    """Scores by Theorem 3, float64[m + 1, n_rows]: the linear part, z_1 ... z_m."""
+    z = [linear]
+    if levels:
+        z.append(linear + levels[0].own)
+    for lower, upper in itertools.pairwise(levels):
+        z.append(z[-1] - lower.shared + upper.own)
+    return np.stack(z)
+
+
+def _all_scores(
+    model: Model, parameters: Parameters, batch: Batch
+) -> NDArray[np.float64]:
+    levels = _levels(model, parameters, batch)
+    return _combine(_linear_scores(parameters, batch), levels)
+
+
+def _linear_gradient(batch: Batch, slope: NDArray[np.float64], dtype: Any) -> _Gradient:
+    rows, x = _entries(batch, dtype)
+    return _sum_by_id(batch.ids, (slope[rows] * x)[:, None], batch.n_rows, dtype)
+
+
+def _level_gradient(
+    model: Model,
+    level: _Level,
+    k: int,
+    z: NDArray[np.float64],
+    slope: NDArray[np.float64],
+) -> _Gradient:
+    """Gradient of one table by Algorithm 1, and of the joint projection if asked."""
+    dtype = level.xv.dtype
+    coefficient = slope[level.rows]
+    if level.dependent.any():
+        toward_next = level_slopes(model.loss, z[k + 1], z[k + 2])
+        coefficient = np.where(level.dependent, toward_next[level.rows], coefficient)
+    e = level.x * (level.sums[level.rows] - level.xv)
+    g = coefficient[:, None].astype(dtype) * e
+    if model.projection == "joint":
+        free_sums = (level.sums - level.next_sums)[level.rows] * level.x
+        reach = np.where(level.dependent, slope[level.rows], 0.0)
+        g += reach[:, None].astype(dtype) * free_sums
+    return _sum_by_id(level.ids[level.paired], g[level.paired], len(slope), dtype)
+
+
+def _sum_by_id(ids: Array, terms: Array, n_rows: int, dtype: Any) -> _Gradient:
+    distinct, group = np.unique(ids, return_inverse=True)
+    sums = np.zeros((len(distinct), terms.shape[1]), dtype)
+    np.add.at(sums, group, terms.astype(dtype, copy=False))
+    sums /= n_rows
+    return _Gradient(distinct, sums)
+
+
+def _apply(
+    model: Model,
+    state: TrainState,
+    optimizer: Optimizer,
+    batch: Batch,
+    levels: list[_Level],
+    z: NDArray[np.float64],
+) -> None:
+    """Step every parameter that the batch touches; all gradients are taken first."""
+    parameters, sums = state.parameters, state.sums
+    dtype = parameters.linear.dtype
+    slope = slopes(model.loss, z[-1], batch.labels)
+    linear = _linear_gradient(batch, slope, dtype)
+    found = [_level_gradient(model, lv, k, z, slope) for k, lv in enumerate(levels)]
+    bias = _Gradient(np.zeros(1, np.int64), np.full((1, 1), slope.mean(), dtype))
+    rate, element_wise = optimizer.learning_rate, optimizer.name == "adagrad"
+    no_l2 = Optimizer(optimizer.name, optimizer.learning_rate)
+    _step(no_l2, parameters.bias[:, None], sums.bias[:, None], bias, rate)
+    _step(optimizer, parameters.linear[:, None], sums.linear[:, None], linear, rate)
+    sizes = (*model.layout.features_at_rank, 0)
+    rows = row_offsets(model)
+    square_tables = tables(sums, model.layout) if element_wise else ()
+    for k, table in enumerate(tables(parameters, model.layout)):
+        row_sums = sums.embeddings[rows[k] : rows[k + 1], None]
+        squares = square_tables[k] if element_wise else row_sums
+        dependent = found[k].ids < sizes[k + 1]
+        rates = np.where(dependent, optimizer.dependent_rate, rate)[:, None]
+        _step(optimizer, table, squares, found[k], rates.astype(dtype))
+
+
+def _step(
+    optimizer: Optimizer,
+    target: Array,
+    squares: Array,
+    gradient: _Gradient,
+    rate: Array | float,
+) -> None:
+    """Change the rows `gradient.ids` of `target`, and of `squares`, in place."""
+    at, dtype = gradient.ids, target.dtype
+    g = gradient.values + dtype.type(optimizer.l2) * target[at]
+    if optimizer.name == "sgd":
+        target[at] -= rate * g
+        return
+    if squares.shape[1] == g.shape[1]:
+        squares[at] += g * g
+    else:
+        squares[at] += (g * g).mean(axis=1, keepdims=True)
+    target[at] -= rate * g / (np.sqrt(squares[at]) + dtype.type(EPSILON))
+
+
+if TYPE_CHECKING:
+    from rafm_kernels.backends import numpy_reference as _module
+
+    _checked: Backend = _module

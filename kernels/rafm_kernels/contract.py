@@ -1,0 +1,68 @@
+"""What a backend offers: four functions over one model, checked by one suite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rafm_kernels.batch import Batch
+    from rafm_kernels.model import Model
+    from rafm_kernels.optimizers import Optimizer, TrainState
+    from rafm_kernels.parameters import Parameters
+
+
+class TrainReport(NamedTuple):
+    """What a call of `train` did.
+
+    Attributes
+    ----------
+    n_steps : steps made; all of them unless `bad_step` tells otherwise
+    loss_sum : sum over rows of the loss, each row scored before its own step
+    level_loss_sums : float64[n_levels]   the same of every B_1k
+    bad_step : step of this call, from 0, whose loss was not finite; nothing of that
+        step was applied and nothing after it done; -1 if there is none
+    """
+
+    n_steps: int
+    loss_sum: float
+    level_loss_sums: NDArray[np.float64]
+    bad_step: int
+
+
+class Backend(Protocol):
+    """A module with these functions; ids of every batch are those of the layout.
+
+    `n_threads` bounds the threads used; the result has the same bits for any number.
+    """
+
+    def scores(
+        self, model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
+    ) -> NDArray[np.float64]:
+        """Score each row: z_m, float64[n_rows], a margin for log loss."""
+
+    def level_scores(
+        self, model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
+    ) -> NDArray[np.float64]:
+        """Score each row by every B_1k: z_k, float64[n_levels, n_rows]."""
+
+    def gradients(
+        self, model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
+    ) -> Parameters:
+        """Mean gradient over the rows, without L2, dense: for checks only."""
+
+    def train(
+        self,
+        model: Model,
+        state: TrainState,
+        optimizer: Optimizer,
+        batch: Batch,
+        batch_size: int,
+        n_threads: int = 1,
+    ) -> TrainReport:
+        """Make one step for each `batch_size` consecutive rows, changing `state`.
+
+        Parameters are frozen within a step; the last step takes the rows that are left.
+        """

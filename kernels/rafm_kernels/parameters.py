@@ -1,0 +1,140 @@
+"""The numbers that training changes, and how they lie in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rafm_kernels.layout import RankLayout
+    from rafm_kernels.model import Model
+
+Array: TypeAlias = NDArray[Any]
+ParameterType = Literal["float32", "float64"]
+
+INIT_STD = 0.01  # embeddings start N(0, 0.01), as in the released program
+_LINE = 64  # bytes of a cache line: tables begin on one, so a row of 16 floats is one
+
+
+class Parameters(NamedTuple):
+    """Bias, linear weights and embeddings of a model, all of one float type.
+
+    Attributes
+    ----------
+    bias : float[1]
+    linear : float[n_features]       w_i
+    embeddings : float[n_slots]      the tables v^(k), one after the other; `tables`
+        gives each as float[|F_k|, D_k]. One flat array, so that a compiled kernel
+        takes any number of levels.
+    """
+
+    bias: Array
+    linear: Array
+    embeddings: Array
+
+
+def table_offsets(layout: RankLayout) -> NDArray[np.int64]:
+    """Where each level's table begins in `embeddings`, and its length: int64[m + 1]."""
+    per_line = _LINE // 4
+    offsets = np.zeros(layout.n_levels + 1, dtype=np.int64)
+    pairs = zip(layout.rank_dims, layout.features_at_rank, strict=True)
+    for k, (dim, size) in enumerate(pairs):
+        offsets[k + 1] = offsets[k] + -(-dim * size // per_line) * per_line
+    return offsets
+
+
+def tables(parameters: Parameters, layout: RankLayout) -> tuple[Array, ...]:
+    """Show `embeddings` level by level: v^(k) as float[|F_k|, D_k] for each level k."""
+    starts = table_offsets(layout)
+    pairs = zip(starts, layout.rank_dims, layout.features_at_rank, strict=False)
+    return tuple(
+        parameters.embeddings[at : at + dim * size].reshape(size, dim)
+        for at, dim, size in pairs
+    )
+
+
+def zero_parameters(layout: RankLayout, dtype: DTypeLike = "float32") -> Parameters:
+    """Parameters of the layout's shapes, all 0, each array aligned to a cache line."""
+    return Parameters(
+        _aligned_zeros(1, dtype),
+        _aligned_zeros(layout.n_features, dtype),
+        _aligned_zeros(int(table_offsets(layout)[-1]), dtype),
+    )
+
+
+def init_parameters(
+    model: Model, seed: int, dtype: ParameterType = "float32"
+) -> Parameters:
+    """Draw the parameters that training starts from.
+
+    Parameters
+    ----------
+    model : what is to be trained
+    seed : any int from 0; the same seed gives the same bits
+    dtype : float32 or float64
+
+    Returns
+    -------
+    Parameters                       bias and linear 0; embeddings N(0, 0.01), but 0 for
+                                     features that training never sees
+    """
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"unknown dtype {dtype!r}; choose float32 or float64")
+    if seed < 0:
+        raise ValueError(f"`seed` must not be negative, got {seed}")
+    layout = model.layout
+    parameters = zero_parameters(layout, dtype)
+    for k, table in enumerate(tables(parameters, layout)):
+        # A stream a level, so that a level starts the same whatever stands below it.
+        generator = np.random.default_rng([seed, k])
+        trained = table[: min(layout.n_trained, len(table))]
+        generator.standard_normal(dtype=trained.dtype.type, out=trained)
+        trained *= trained.dtype.type(INIT_STD)
+    return parameters
+
+
+def parameter_arrays(parameters: Parameters, layout: RankLayout) -> dict[str, Array]:
+    """Named arrays that hold a model's numbers, for a file: views, nothing is copied.
+
+    Keys: `bias`, `linear`, `embeddings.1` ... `embeddings.m`.
+    """
+    named: dict[str, Array] = {"bias": parameters.bias, "linear": parameters.linear}
+    for k, table in enumerate(tables(parameters, layout), start=1):
+        named[f"embeddings.{k}"] = table
+    return named
+
+
+def parameters_from_arrays(
+    arrays: Mapping[str, Array], layout: RankLayout
+) -> Parameters:
+    """Parameters from what `parameter_arrays` gave.
+
+    Raises
+    ------
+    ValueError                       for a missing array, or one of another shape
+    """
+    missing = [n for n in ("bias", "linear") if n not in arrays]
+    if missing:
+        raise ValueError(f"array {missing[0]!r} is missing; got {sorted(arrays)}")
+    parameters = zero_parameters(layout, arrays["linear"].dtype)
+    for name, target in parameter_arrays(parameters, layout).items():
+        if name not in arrays:
+            raise ValueError(f"array {name!r} is missing; got {sorted(arrays)}")
+        if arrays[name].shape != target.shape:
+            raise ValueError(
+                f"array {name!r} must have shape {target.shape} for this layout, got "
+                f"{arrays[name].shape}"
+            )
+        target[...] = arrays[name]
+    return parameters
+
+
+def _aligned_zeros(n: int, dtype: DTypeLike) -> Array:
+    size = np.dtype(dtype).itemsize
+    raw = np.zeros(n * size + _LINE, dtype=np.uint8)
+    start = -raw.ctypes.data % _LINE
+    return raw[start : start + n * size].view(dtype)

@@ -1,0 +1,122 @@
+"""Small seeded problems for the kernels' tests."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rafm_kernels import (
+    Batch,
+    Model,
+    Parameters,
+    init_parameters,
+    make_batch,
+    make_model,
+    tables,
+)
+
+MODELS: dict[str, tuple[Any, tuple[int, ...], Any]] = {
+    "lr": ("lr", (), "joint"),
+    "fm": ("fm", (5,), "joint"),
+    "fm-rank-1": ("fm", (1,), "joint"),
+    "rafm-joint": ("rafm", (2, 5), "joint"),
+    "rafm-algorithm1": ("rafm", (2, 5), "algorithm1"),
+    "rafm-one-level": ("rafm", (3,), "joint"),
+    "rafm-4-joint": ("rafm", (1, 3, 8, 17), "joint"),
+    "rafm-4-algorithm1": ("rafm", (1, 3, 8, 17), "algorithm1"),
+    "rafm-16-levels": ("rafm", tuple(range(1, 17)), "joint"),
+}
+LOSSES = ("log", "square")
+
+
+class Problem(NamedTuple):
+    model: Model
+    parameters: Parameters
+    batch: Batch
+
+
+def counts_for(n_features: int) -> np.ndarray:
+    """Zipf-like training counts, never increasing, the last two never seen."""
+    counts = np.maximum(400 // (1 + np.arange(n_features)), 1)
+    counts[-2:] = 0
+    return counts
+
+
+def random_batch(
+    rng: np.random.Generator,
+    n_rows: int,
+    n_features: int,
+    loss: str = "log",
+    with_values: bool = True,
+    max_entries: int = 9,
+) -> Batch:
+    """Rows of 0 to `max_entries` distinct features, common ones more often."""
+    weights = 1 / (1 + np.arange(n_features))
+    weights /= weights.sum()
+    sizes = rng.integers(0, min(max_entries, n_features) + 1, n_rows)
+    sizes[: min(2, n_rows)] = [0, 1][: min(2, n_rows)]  # an empty row, one feature
+    rows = [rng.choice(n_features, s, replace=False, p=weights) for s in sizes]
+    ids = np.concatenate([*rows, np.zeros(0, np.int64)]).astype(np.int32)
+    values = rng.normal(1, 0.5, len(ids)).astype(np.float32) if with_values else None
+    if loss == "log":
+        labels: Any = rng.integers(0, 2, n_rows)
+    else:
+        labels = rng.normal(3, 1, n_rows)
+    indptr = np.concatenate([[0], np.cumsum(sizes)])
+    return make_batch(indptr, ids, labels, values, n_features=n_features)
+
+
+def make_problem(
+    key: str,
+    loss: Any = "log",
+    dtype: Any = "float64",
+    seed: int = 0,
+    n_rows: int = 24,
+    n_features: int = 30,
+    with_values: bool = True,
+) -> Problem:
+    """A model with parameters far from 0 (so that curvature shows) and a batch."""
+    name, dims, projection = MODELS[key]
+    rng = np.random.default_rng(seed)
+    model = make_model(
+        name, counts_for(n_features), dims, loss=loss, projection=projection
+    )
+    parameters = init_parameters(model, seed, dtype)
+    for table in tables(parameters, model.layout):
+        table[...] = rng.normal(0, 0.4, table.shape)
+    parameters.linear[...] = rng.normal(0, 0.3, n_features)
+    parameters.bias[...] = 0.1
+    batch = random_batch(rng, n_rows, n_features, loss, with_values)
+    return Problem(model, parameters, batch)
+
+
+def naive_rows(batch: Batch) -> list[list[tuple[int, float]]]:
+    """The batch as the oracle reads it."""
+    values = np.ones(len(batch.ids)) if batch.values is None else batch.values
+    return [
+        [(int(batch.ids[e]), float(values[e])) for e in range(start, stop)]
+        for start, stop in zip(batch.indptr, batch.indptr[1:], strict=False)
+    ]
+
+
+def naive_tables(problem: Problem) -> list[list[list[float]]]:
+    return [t.tolist() for t in tables(problem.parameters, problem.model.layout)]
+
+
+def assert_close(
+    got: Any, expected: Any, tolerance: float, what: str, scale: float | None = None
+) -> None:
+    """Compare against the largest expected number; say where it is worst."""
+    got, expected = np.asarray(got), np.asarray(expected)
+    assert got.shape == expected.shape, f"{what}: {got.shape} != {expected.shape}"
+    if not got.size:
+        return
+    scale = max(np.abs(expected).max(), 1e-30) if scale is None else scale
+    error = np.abs(got.astype(np.float64) - expected) / scale
+    at = np.unravel_index(np.nanargmax(error), error.shape)
+    assert np.isfinite(got).all(), f"{what}: got {got} with numbers that are not finite"
+    assert error[at] <= tolerance, (
+        f"{what}: got {got[at]!r}, expected {expected[at]!r} at index {at}, "
+        f"relative error {error[at]:.2e} > {tolerance:.0e}"
+    )
