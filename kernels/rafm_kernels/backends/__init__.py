@@ -13,6 +13,7 @@ ENTRY_POINT_GROUP = "rafm_kernels.backends"
 
 _MODULES = {
     "numpy": "rafm_kernels.backends.numpy_reference",
+    "numba": "rafm_kernels.backends.numba_serial",
 }
 
 

@@ -153,15 +153,16 @@ def _levels(model: Model, parameters: Parameters, batch: Batch) -> list[_Level]:
 def _pair_sum(xv: Array, rows: Array, n_rows: int) -> tuple[Array, Array]:
     """Row sums of x_i v_i, and 1/2 (|sum|^2 - sum_i |x_i v_i|^2) of each row.
 
-    A row with one feature has no pair: exactly 0, not what rounding leaves.
+    In float64, for the difference loses digits. A row with one feature has no pair:
+    exactly 0, not what rounding leaves.
     """
-    sums = np.zeros((n_rows, xv.shape[1]), xv.dtype)
+    sums = np.zeros((n_rows, xv.shape[1]))
     squares = np.zeros_like(sums)
     np.add.at(sums, rows, xv)
-    np.add.at(squares, rows, xv * xv)
-    pairs = 0.5 * (sums * sums - squares).sum(axis=1).astype(np.float64)
+    np.add.at(squares, rows, xv.astype(np.float64) ** 2)
+    pairs = 0.5 * (sums**2 - squares).sum(axis=1)
     pairs[np.bincount(rows, minlength=n_rows) < 2] = 0.0
-    return sums, pairs
+    return sums.astype(xv.dtype), pairs
 
 
 def _combine(linear: NDArray[np.float64], levels: list[_Level]) -> NDArray[np.float64]:

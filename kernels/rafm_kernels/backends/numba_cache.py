@@ -1,0 +1,44 @@
+"""Compiled code kept on disk, until any of the files that it was made from changes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from importlib import resources
+from typing import Any, TypeVar
+
+from numba import njit
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# Spelled out, without nnan and ninf: a NaN must stay visible.
+FLAGS: dict[str, Any] = {
+    "fastmath": {"contract", "nsz"},
+    "nogil": True,
+    "error_model": "numpy",
+}
+
+# For functions that compiled code calls. They become part of it: a call would pass each
+# array as seven words, which costs more than what is done for a feature of one row.
+jit = njit(forceinline=True, **FLAGS)
+
+
+def _source_hash() -> bytes:
+    sources = resources.files("rafm_kernels.backends")
+    digest = hashlib.sha256()
+    for file in sorted(sources.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".py"):
+            digest.update(file.read_bytes())
+    return digest.digest()
+
+
+def cached_jit(function: Function) -> Function:
+    """Compile a function that Python calls, once for all processes.
+
+    Numba looks at the file of the function alone: an edit of what it calls in another
+    file would go on running the old code. The stamp here covers every file.
+    """
+    dispatcher = njit(cache=True, **FLAGS)(function)
+    dispatcher._cache._cache_file._source_stamp = _source_hash()
+    compiled: Function = dispatcher
+    return compiled
