@@ -18,6 +18,7 @@ from rafm_kernels.backends.numba_steps import (
     bias_step,
     gather,
     largest_batch,
+    make_scratch,
     make_work,
     scatter,
     score_rows,
@@ -144,7 +145,8 @@ def writable(batch: Batch) -> Batch:
 
 @cached_jit
 def _score(shape, parameters, batch, out, levels):
-    score_rows(shape, parameters, batch, out, levels, 0, len(batch.labels))
+    scratch = make_scratch(shape, parameters.linear, batch.indptr)
+    score_rows(shape, parameters, batch, out, levels, scratch, 0, len(batch.labels))
 
 
 @cached_jit
@@ -159,15 +161,16 @@ def _train(shape, settings, parameters, sums, batch, batch_size, loss_sums):
         min(batch_size, n_rows),
         largest_batch(batch.indptr, batch_size),
     )
+    scratch = make_scratch(shape, parameters.linear, batch.indptr)
     step = 0
     for start in range(0, n_rows, batch_size):
         n = min(batch_size, n_rows - start)
-        gather(shape, settings, parameters, batch, start, work, 0, n)
+        gather(shape, settings, parameters, batch, start, work, scratch, 0, n)
         if not add_losses(work, m, n, loss_sums):
             return step, step
         n_distinct = transpose(batch, start, n, work)
         bias_step(settings, parameters, sums, work, n)
-        scatter(shape, settings, parameters, sums, work, n, 0, n_distinct)
+        scatter(shape, settings, parameters, sums, work, scratch, n, 0, n_distinct)
         step += 1
     return step, -1
 
