@@ -225,14 +225,16 @@ def _fetch_entries(shape, parameters, batch, row):
 
 
 @jit
-def gather(shape, settings, parameters, batch, start, work, scratch, first, last):
+def gather(
+    shape, settings, parameters, batch, start, work, scratch, first, last, n_rows
+):
     """Take sums, slopes and losses of rows first..last; the batch begins at `start`."""
     m = len(shape.dims)
     stride = shape.columns[m]
     table = parameters.embeddings
     ids, x, within, scores = scratch.ids, scratch.x, scratch.within, scratch.scores
     for r in range(first, last):
-        if r + 1 < last:
+        if r + 1 < n_rows:
             _fetch_entries(shape, parameters, batch, start + r + 1)
         y = np.float64(batch.labels[start + r])
         n = read_row(shape, batch, start + r, ids, x, within)
@@ -368,7 +370,9 @@ def _fetch_feature(shape, settings, parameters, sums, i):
 
 
 @jit
-def scatter(shape, settings, parameters, sums, work, scratch, n_rows, first, last):
+def scatter(
+    shape, settings, parameters, sums, work, scratch, n_rows, first, last, n_distinct
+):
     """One step of each of the batch's distinct features first..last."""
     m = len(shape.dims)
     stride = shape.columns[m]
@@ -377,7 +381,7 @@ def scatter(shape, settings, parameters, sums, work, scratch, n_rows, first, las
     for f in range(first, min(first + AHEAD, last)):
         _fetch_feature(shape, settings, parameters, sums, work.distinct[f])
     for f in range(first, last):
-        if f + AHEAD < last:
+        if f + AHEAD < n_distinct:
             _fetch_feature(shape, settings, parameters, sums, work.distinct[f + AHEAD])
         i = np.int64(work.distinct[f])
         begin = work.starts[f]
