@@ -1,1 +1,57 @@
-"""Files in, partitioned Parquet out, batches back."""
+"""Files in, partitioned Parquet out, batches back: sources, counts, ids, reader.
+
+Names are imported on first use: reading prepared data loads neither Dask nor Polars.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rafm_datasets.epochs import stream as stream
+    from rafm_datasets.errors import DataError as DataError
+    from rafm_datasets.execute import Progress as Progress
+    from rafm_datasets.manifest import Field as Field
+    from rafm_datasets.manifest import Manifest as Manifest
+    from rafm_datasets.mixture import Mixing as Mixing
+    from rafm_datasets.mixture import mixing as mixing
+    from rafm_datasets.options import PrepareOptions as PrepareOptions
+    from rafm_datasets.pipeline import find_finished as find_finished
+    from rafm_datasets.pipeline import prepare as prepare
+    from rafm_datasets.prepared import PreparedData as PreparedData
+    from rafm_datasets.prepared import open_prepared as open_prepared
+    from rafm_datasets.rows import Rows as Rows
+    from rafm_datasets.sources import SOURCES as SOURCES
+    from rafm_datasets.sources import load_source as load_source
+    from rafm_datasets.sources import source_names as source_names
+
+_HOMES = {
+    "DataError": "errors",
+    "Field": "manifest",
+    "Manifest": "manifest",
+    "Mixing": "mixture",
+    "PrepareOptions": "options",
+    "PreparedData": "prepared",
+    "Progress": "execute",
+    "Rows": "rows",
+    "SOURCES": "sources",
+    "find_finished": "pipeline",
+    "load_source": "sources",
+    "mixing": "mixture",
+    "open_prepared": "prepared",
+    "prepare": "pipeline",
+    "source_names": "sources",
+    "stream": "epochs",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+    value: object = getattr(module, name)
+    globals()[name] = value
+    return value

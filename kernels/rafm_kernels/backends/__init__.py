@@ -14,6 +14,7 @@ ENTRY_POINT_GROUP = "rafm_kernels.backends"
 _MODULES = {
     "numpy": "rafm_kernels.backends.numpy_reference",
     "numba": "rafm_kernels.backends.numba_serial",
+    "numba-parallel": "rafm_kernels.backends.numba_threads",
 }
 
 

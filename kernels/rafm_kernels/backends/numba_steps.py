@@ -19,9 +19,12 @@ from rafm_kernels.backends.numba_blocks import (
     pair_sums,
     plain_step,
 )
-from rafm_kernels.backends.numba_cache import jit
+from rafm_kernels.backends.numba_cache import allocating_jit, jit
+from rafm_kernels.backends.simd import prefetch
 
 SGD, ADAGRAD, ADAGRAD_ROW, GRADIENT_ONLY = range(4)
+
+AHEAD = 8  # features between asking for memory and using it
 
 
 class Shape(NamedTuple):
@@ -62,11 +65,38 @@ class Work(NamedTuple):
     place: np.ndarray  # int32[n_features]   a feature's number in the batch, or -1
     distinct: np.ndarray  # int32[n_entries]   features of the batch
     starts: np.ndarray  # int64[n_entries + 1]   where each one's rows begin
+    number: np.ndarray  # int32[n_entries]   the number of each entry's feature
     rows: np.ndarray  # int64[n_entries]
     x: np.ndarray  # float[n_entries]
 
 
-@jit
+class Scratch(NamedTuple):
+    """What one thread needs for the row or the feature at hand; see `make_scratch`."""
+
+    ids: np.ndarray  # int64[longest row]
+    x: np.ndarray  # float[longest row]
+    within: np.ndarray  # int64[m + 2]   features of the row in F_k
+    scores: np.ndarray  # float64[m + 1]   z_k
+    g: np.ndarray  # float[D_m]   gradient of a feature
+
+
+@allocating_jit
+def make_scratch(shape, dtype_like, indptr):
+    """Scratch for one thread over the rows of `indptr`."""
+    m = len(shape.dims)
+    longest = 0
+    for r in range(len(indptr) - 1):
+        longest = max(longest, indptr[r + 1] - indptr[r])
+    return Scratch(
+        np.empty(longest, np.int64),
+        np.empty(longest, dtype_like.dtype),
+        np.zeros(m + 2, np.int64),
+        np.empty(m + 1, np.float64),
+        np.empty(shape.dims[m - 1] if m else 0, dtype_like.dtype),
+    )
+
+
+@allocating_jit
 def make_work(shape, n_features, dtype_like, n_rows, n_entries):
     """Scratch for batches of up to that many rows and entries."""
     m = len(shape.dims)
@@ -82,6 +112,7 @@ def make_work(shape, n_features, dtype_like, n_rows, n_entries):
         np.full(n_features, np.int32(-1), np.int32),
         np.empty(n_entries, np.int32),
         np.empty(n_entries + 1, np.int64),
+        np.empty(n_entries, np.int32),
         np.empty(n_entries, np.int64),
         np.empty(n_entries, float_),
     )
@@ -139,15 +170,6 @@ def linear_score(parameters, ids, x, n):
 
 
 @jit
-def longest_row(indptr):
-    """Entries of the longest row."""
-    longest = 0
-    for r in range(len(indptr) - 1):
-        longest = max(longest, indptr[r + 1] - indptr[r])
-    return longest
-
-
-@jit
 def largest_batch(indptr, batch_size):
     """Entries of the largest batch of `batch_size` consecutive rows."""
     n_rows = len(indptr) - 1
@@ -159,7 +181,7 @@ def largest_batch(indptr, batch_size):
 
 
 @jit
-def score_rows(shape, parameters, batch, out, levels, first, last):
+def score_rows(shape, parameters, batch, out, levels, scratch, first, last):
     """z_m of rows first..last to `out`; if `levels` has rows, every z_k to it instead.
 
     For z_m alone, a level k < m at which a row has no free feature is skipped: there
@@ -167,10 +189,7 @@ def score_rows(shape, parameters, batch, out, levels, first, last):
     """
     m = len(shape.dims)
     table = parameters.embeddings
-    longest = longest_row(batch.indptr)
-    ids = np.empty(longest, np.int64)
-    x = np.empty(longest, table.dtype)
-    within = np.zeros(m + 2, np.int64)
+    ids, x, within = scratch.ids, scratch.x, scratch.within
     all_levels = levels.shape[0] > 0
     for r in range(first, last):
         n = read_row(shape, batch, r, ids, x, within)
@@ -194,17 +213,29 @@ def score_rows(shape, parameters, batch, out, levels, first, last):
 
 
 @jit
-def gather(shape, settings, parameters, batch, start, work, first, last):
+def _fetch_entries(shape, parameters, batch, row):
+    """Ask for the weights and the first line of each embedding of a row."""
+    for e in range(batch.indptr[row], batch.indptr[row + 1]):
+        i = np.int64(batch.ids[e])
+        prefetch(parameters.linear, i)
+        for k in range(len(shape.dims)):
+            if i >= shape.sizes[k]:
+                break
+            prefetch(parameters.embeddings, shape.tables[k] + i * shape.dims[k])
+
+
+@jit
+def gather(
+    shape, settings, parameters, batch, start, work, scratch, first, last, n_rows
+):
     """Take sums, slopes and losses of rows first..last; the batch begins at `start`."""
     m = len(shape.dims)
     stride = shape.columns[m]
     table = parameters.embeddings
-    longest = longest_row(batch.indptr[start + first : start + last + 1])
-    ids = np.empty(longest, np.int64)
-    x = np.empty(longest, table.dtype)
-    within = np.zeros(m + 2, np.int64)
-    scores = np.empty(m + 1, np.float64)
+    ids, x, within, scores = scratch.ids, scratch.x, scratch.within, scratch.scores
     for r in range(first, last):
+        if r + 1 < n_rows:
+            _fetch_entries(shape, parameters, batch, start + r + 1)
         y = np.float64(batch.labels[start + r])
         n = read_row(shape, batch, start + r, ids, x, within)
         z = linear_score(parameters, ids, x, n)
@@ -252,18 +283,22 @@ def transpose(batch, start, n_rows, work):
     n = 0
     for e in range(first, last):
         i = batch.ids[e]
-        if work.place[i] < 0:
-            work.place[i] = n
-            work.distinct[n] = i
-            work.starts[n + 1] = 0
+        f = work.place[i]
+        if f < 0:
+            f = np.int32(n)
+            work.place[i] = f
+            work.distinct[f] = i
+            work.starts[f + 1] = 0
             n += 1
-        work.starts[work.place[i] + 1] += 1
+        work.number[e - first] = f
+        work.starts[f + 1] += 1
     work.starts[0] = 0
     for f in range(n):
+        work.place[work.distinct[f]] = -1
         work.starts[f + 1] += work.starts[f]
     for r in range(n_rows):
         for e in range(batch.indptr[start + r], batch.indptr[start + r + 1]):
-            f = work.place[batch.ids[e]]
+            f = work.number[e - first]
             at = work.starts[f]
             work.starts[f] = at + 1
             work.rows[at] = r
@@ -271,8 +306,6 @@ def transpose(batch, start, n_rows, work):
     for f in range(n, 0, -1):  # filling moved every start to the next one
         work.starts[f] = work.starts[f - 1]
     work.starts[0] = 0
-    for f in range(n):
-        work.place[work.distinct[f]] = -1
     return n
 
 
@@ -309,13 +342,47 @@ def _table_step(settings, shape, parameters, sums, k, i, g, square, rate):
 
 
 @jit
-def scatter(shape, settings, parameters, sums, work, n_rows, first, last):
+def _fetch_row(array, at, dim):
+    """Ask for the cache lines of array[at : at + dim]."""
+    per_line = 64 // array.itemsize
+    d = 0
+    while d < dim:
+        prefetch(array, at + d)
+        d += per_line
+
+
+@jit
+def _fetch_feature(shape, settings, parameters, sums, i):
+    """Ask for all that one feature's step reads: nearly always cold in the tail."""
+    prefetch(parameters.linear, i)
+    if settings.optimizer != SGD:
+        prefetch(sums.linear, i)
+    for k in range(len(shape.dims)):
+        if i >= shape.sizes[k]:
+            break
+        dim = shape.dims[k]
+        at = shape.tables[k] + i * dim
+        _fetch_row(parameters.embeddings, at, dim)
+        if settings.optimizer == ADAGRAD:
+            _fetch_row(sums.embeddings, at, dim)
+        elif settings.optimizer == ADAGRAD_ROW:
+            prefetch(sums.embeddings, shape.rows[k] + i)
+
+
+@jit
+def scatter(
+    shape, settings, parameters, sums, work, scratch, n_rows, first, last, n_distinct
+):
     """One step of each of the batch's distinct features first..last."""
     m = len(shape.dims)
     stride = shape.columns[m]
     scale = 1.0 / n_rows
-    g = np.empty(shape.dims[m - 1] if m else 0, parameters.linear.dtype)
+    g = scratch.g
+    for f in range(first, min(first + AHEAD, last)):
+        _fetch_feature(shape, settings, parameters, sums, work.distinct[f])
     for f in range(first, last):
+        if f + AHEAD < n_distinct:
+            _fetch_feature(shape, settings, parameters, sums, work.distinct[f + AHEAD])
         i = np.int64(work.distinct[f])
         begin = work.starts[f]
         end = work.starts[f + 1]

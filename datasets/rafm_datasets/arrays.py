@@ -1,0 +1,74 @@
+"""Work files: NumPy arrays one after another in one file, and rows in CSR order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rafm_datasets.files import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+def save_arrays(path: Path, arrays: Sequence[NDArray[Any]]) -> None:
+    """Write arrays into one file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    arrays : sequence of arrays        of any dtype but object
+    """
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        for array in arrays:
+            np.save(file, array, allow_pickle=False)
+
+
+def load_arrays(path: Path, n_arrays: int | None = None) -> list[NDArray[Any]]:
+    """Read the arrays of `save_arrays`.
+
+    Parameters
+    ----------
+    path : Path
+    n_arrays : int or None             only so many, from the first
+
+    Returns
+    -------
+    list of arrays
+    """
+    arrays: list[NDArray[Any]] = []
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        while file.tell() < size and len(arrays) != n_arrays:
+            arrays.append(np.load(file, allow_pickle=False))
+    return arrays
+
+
+def narrow(codes: NDArray[np.integer[Any]], n_codes: int) -> NDArray[Any]:
+    """Store codes below `n_codes` in the smallest of uint8, uint16 and int32."""
+    if n_codes <= 1 << 8:
+        return codes.astype(np.uint8)
+    return codes.astype(np.uint16 if n_codes <= 1 << 16 else np.int32, copy=False)
+
+
+def entries_of(indptr: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find the entries of some rows of a CSR layout.
+
+    Parameters
+    ----------
+    indptr : int64[n + 1]
+    rows : int64[k]                    in any order
+
+    Returns
+    -------
+    int64[sum of their lengths]        entry indices, row after row
+    """
+    lengths = indptr[rows + 1] - indptr[rows]
+    ends = np.cumsum(lengths)
+    entries = np.arange(ends[-1] if len(ends) else 0)
+    entries += np.repeat(indptr[rows] - (ends - lengths), lengths)
+    return entries

@@ -1,0 +1,139 @@
+"""Delimited text (CSV, TSV, `::`) as a frame of text columns, each defect located."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from rafm_datasets.columns import BadRows, shown
+
+Framing = Literal["line", "quoted", "block"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one raw file is written, told from its name and first line."""
+
+    columns: tuple[str, ...] = ()
+    separator: str = "\t"
+    header_lines: int = 0
+    framing: Framing = "line"  # "quoted": a quoted field may hold line breaks
+    encoding: Literal["utf-8", "latin-1"] = "utf-8"
+
+
+def read_delimited(data: bytes, dialect: Dialect) -> pl.DataFrame:
+    """Read whole records of delimited text; an empty field becomes null.
+
+    Parameters
+    ----------
+    data : bytes                       records without header; LF or CRLF
+    dialect : Dialect
+
+    Returns
+    -------
+    polars.DataFrame                   a String column for each of `dialect.columns`
+
+    Raises
+    ------
+    BadRows                            wrong number of fields, NUL, not UTF-8; blank
+                                       lines too, with an empty reason
+    """
+    if dialect.encoding == "latin-1" and not data.isascii():
+        data = data.decode("latin-1").encode()
+    separator = dialect.separator
+    if len(separator) > 1:
+        data = data.replace(separator.encode(), b"\x1f")
+        separator = "\x1f"
+    quoted = dialect.framing == "quoted" and b'"' in data
+    try:
+        frame = pl.read_csv(
+            data,
+            has_header=False,
+            separator=separator,
+            quote_char='"' if quoted else None,
+            schema=dict.fromkeys(dialect.columns, pl.String),
+        )
+    except (pl.exceptions.ComputeError, pl.exceptions.NoDataError):
+        frame = None
+    expected = (len(dialect.columns) - 1) * (0 if frame is None else len(frame))
+    if frame is None or _count(data, separator, quoted) != expected or b"\0" in data:
+        raise BadRows(_defects(data, separator, dialect))
+    return frame
+
+
+def record_starts(
+    data: bytes, framing: Framing
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Find where each record begins.
+
+    Parameters
+    ----------
+    data : bytes                       whole records
+    framing : str                      "line" | "quoted" | "block"
+
+    Returns
+    -------
+    int64[n_records]                   byte offsets, the first is 0
+    """
+    if not data:
+        return np.zeros(0, np.int64)
+    text = np.frombuffer(data, np.uint8)
+    ends = text == ord("\n")
+    if framing == "quoted" and b'"' in data:
+        ends &= ~_inside_quotes(text)
+    if framing == "block":
+        ends[1:] &= text[:-1] == ord("\n")
+        ends[:1] = False
+    starts = np.flatnonzero(ends[:-1]) + 1
+    return np.concatenate([np.zeros(1, np.int64), starts])
+
+
+def _inside_quotes(
+    text: np.ndarray[tuple[int], np.dtype[np.uint8]],
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    return np.bitwise_xor.accumulate(text == ord('"'))
+
+
+def _count(data: bytes, separator: str, quoted: bool) -> int:
+    if not quoted:
+        return data.count(separator.encode())
+    text = np.frombuffer(data, np.uint8)
+    return int(np.count_nonzero((text == ord(separator)) & ~_inside_quotes(text)))
+
+
+def _defects(data: bytes, separator: str, dialect: Dialect) -> list[tuple[int, str]]:
+    starts = record_starts(data, dialect.framing).tolist()
+    defects = []
+    for row, (start, stop) in enumerate(
+        zip(starts, [*starts[1:], len(data)], strict=True)
+    ):
+        record = data[start:stop].rstrip(b"\r\n")
+        reason = _defect(record, separator, dialect)
+        if reason is not None:
+            defects.append((row, reason))
+    if not defects:
+        defects.append((0, "cannot be told apart into fields (a quote is not closed)"))
+    return defects
+
+
+def _defect(record: bytes, separator: str, dialect: Dialect) -> str | None:
+    """Say what is wrong with one record; "" if it is blank, None if it is fine."""
+    if not record.strip():
+        return ""
+    if b"\0" in record:
+        return "holds a NUL byte"
+    try:
+        text = record.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"byte {error.start + 1} of the row is not UTF-8"
+    quoted = dialect.framing == "quoted" and b'"' in record
+    found = _count(record, separator, quoted) + 1
+    wanted = len(dialect.columns)
+    if found != wanted:
+        return f"has {found} fields instead of {wanted} ({shown(text)})"
+    if quoted and record.count(b'"') % 2:
+        return "has a quote that is not closed"
+    return None

@@ -1,0 +1,80 @@
+"""`PrepareOptions`: everything `prepare` can be told, checked where it is made."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from rafm_datasets.errors import DataError
+
+if TYPE_CHECKING:
+    from rafm_datasets.manifest import Task
+
+SplitRule = Literal["random", "given"]
+SPLIT_RULES = ("random", "given")
+BAD_ROW_RULES = ("stop", "quarantine")
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareOptions:
+    """What to prepare, from what, into which folder, how.
+
+    `parameters` are those that shape the data; the rest only says where the work is
+    done and may differ between a run and its resumption.
+    """
+
+    source: str
+    raw: tuple[str, ...]
+    out: str
+    split: SplitRule = "random"
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    seed: int = 0
+    min_count: int = 1
+    count_splits: Literal["train", "all"] = "train"
+    task: Task | None = None
+    on_bad_row: Literal["stop", "quarantine"] = "stop"
+    memory_limit: int | None = None
+    workers: int | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no data set could be prepared with."""
+        if not self.raw:
+            raise DataError("no raw file is given; name at least one")
+        if self.min_count < 1:
+            raise DataError(f"min_count must be 1 or more, got {self.min_count}")
+        _check_one_of("split", self.split, SPLIT_RULES)
+        _check_one_of("count_splits", self.count_splits, ("train", "all"))
+        _check_one_of("on_bad_row", self.on_bad_row, BAD_ROW_RULES)
+        _check_one_of("task", self.task, (None, "classification", "regression"))
+        _check_fractions(self.fractions)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The options that shape the data, as plain JSON values."""
+        return {
+            "split": self.split,
+            "fractions": list(self.fractions) if self.split == "random" else None,
+            "min_count": self.min_count,
+            "count_splits": self.count_splits,
+            "task": self.task,
+            "on_bad_row": self.on_bad_row,
+        }
+
+
+def _check_one_of(name: str, value: object, known: tuple[object, ...]) -> None:
+    if value not in known:
+        words = ", ".join(str(item) for item in known if item is not None)
+        raise DataError(f"{name} must be one of {words}, got {value}")
+
+
+def _check_fractions(fractions: tuple[float, ...]) -> None:
+    total = math.fsum(fractions)
+    wrong = len(fractions) != 3 or min(fractions, default=0) < 0
+    if wrong or not math.isclose(total, 1, abs_tol=1e-9) or fractions[0] == 0:
+        text = ",".join(f"{fraction:g}" for fraction in fractions)
+        raise DataError(
+            f"fractions must be three numbers, none negative and the first above 0, "
+            f"that sum to 1, got {text} (sum {total:g}); try 0.8,0.1,0.1"
+        )

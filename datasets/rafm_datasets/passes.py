@@ -1,0 +1,282 @@
+"""The passes over the data, each a Dask graph of tasks; what is done is left alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rafm_datasets.ahead import run_ahead
+from rafm_datasets.chunk_stats import ChunkStats, load_stats
+from rafm_datasets.encode import FieldIds, encode_chunk
+from rafm_datasets.execute import run_tasks
+from rafm_datasets.files import write_json
+from rafm_datasets.frequencies import assign_ids
+from rafm_datasets.manifest import SPLIT_NAMES, RawFile
+from rafm_datasets.partition import Partition, write_partition
+from rafm_datasets.scan import ChunkRef, Scanner
+from rafm_datasets.sources import load_source
+from rafm_datasets.stage import stage_chunk
+from rafm_datasets.vocabulary import Range, ValueList, cut_into_ranges, merge_range
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from rafm_datasets.budget import Budget
+    from rafm_datasets.execute import Progress
+    from rafm_datasets.numbering import Numbering
+    from rafm_datasets.options import PrepareOptions
+    from rafm_datasets.raw import RawInput
+    from rafm_datasets.schema import Schema
+
+_WAVE = 4  # chunks for each worker in one graph
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What all passes of one run need."""
+
+    options: PrepareOptions
+    inputs: tuple[RawInput, ...]
+    folder: Path
+    budget: Budget
+    progress: Progress
+
+
+def stage_all(job: Job) -> tuple[list[ChunkStats], list[RawFile]]:
+    """Parse and count every chunk of the raw files.
+
+    Parameters
+    ----------
+    job : Job
+
+    Returns
+    -------
+    list of ChunkStats, list of RawFile
+
+    Raises
+    ------
+    DataError                          of the first bad row or damaged file
+    """
+    record = job.folder / "raw.json"
+    if record.exists():
+        known = json.loads(record.read_text(encoding="utf-8"))
+        chunks = [load_stats(_staged(job, n)) for n in range(known["n_chunks"])]
+        return chunks, [RawFile(**item) for item in known["raw_files"]]
+
+    def spill(number: int) -> Path | None:
+        done = _staged(job, number).exists()
+        return None if done else job.folder / f"{number:06d}.raw"
+
+    scanner = Scanner(
+        job.inputs,
+        load_source(job.options.source),
+        job.options,
+        job.budget.chunk_bytes,
+        spill,
+    )
+    chunks = []
+    size = _WAVE * job.budget.workers
+    for wave in _batched(run_ahead(scanner.chunks(), size), size):
+        chunks += _stage_wave(job, wave, sum(sum(chunk.rows) for chunk in chunks))
+    raw_files = [asdict(item) for item in scanner.raw_files]
+    write_json(record, {"n_chunks": len(chunks), "raw_files": raw_files})
+    return chunks, scanner.raw_files
+
+
+def _stage_wave(job: Job, wave: list[ChunkRef], n_before: int) -> list[ChunkStats]:
+    n_rows = n_before
+
+    def stage(ref: ChunkRef) -> ChunkStats:
+        if _staged(job, ref.number).exists():
+            return load_stats(_staged(job, ref.number))
+        return stage_chunk(ref, job.options, job.folder)
+
+    def report(stats: ChunkStats) -> None:
+        nonlocal n_rows
+        n_rows += sum(stats.rows)
+        job.progress("parse", n_rows, None, "rows")
+
+    tasks = [partial(stage, ref) for ref in wave]
+    return run_tasks(tasks, job.budget.workers, report)
+
+
+def merge_all(
+    job: Job, chunks: Sequence[ChunkStats], fields: Sequence[str]
+) -> list[Range]:
+    """Merge the distinct values of every field.
+
+    Parameters
+    ----------
+    job : Job
+    chunks : sequence of ChunkStats
+    fields : sequence of str
+
+    Returns
+    -------
+    list of Range                      by field and value
+    """
+    ranges: list[Range] = []
+    for number, field in enumerate(fields):
+        lists = [
+            ValueList(
+                str(job.folder / f"{chunk.number:06d}.values"),
+                list(chunk.columns).index(field),
+                chunk.columns[field].n_values,
+            )
+            for chunk in chunks
+            if field in chunk.columns
+        ]
+        if lists:
+            ranges += cut_into_ranges(number, lists, job.budget.task_bytes)
+    tasks = [
+        (part.path(job.folder, "histogram"), partial(merge_range, part, job.folder))
+        for part in ranges
+    ]
+    _run(job, "merge", "ranges", tasks)
+    return ranges
+
+
+def assign_all(job: Job, schema: Schema, numbering: Numbering) -> None:
+    """Give every value its id.
+
+    Parameters
+    ----------
+    job : Job
+    schema : Schema
+    numbering : Numbering
+    """
+    tasks = [
+        (
+            ids.part.path(job.folder, "sums"),
+            partial(
+                assign_ids,
+                ids,
+                schema.fields[ids.part.field],
+                job.folder,
+                count_all=job.options.count_splits == "all",
+                plus_minus=schema.layout.plus_minus,
+            ),
+        )
+        for ids in numbering.ranges
+    ]
+    _run(job, "number", "ranges", tasks)
+
+
+def encode_all(
+    job: Job, chunks: Sequence[ChunkStats], schema: Schema, numbering: Numbering
+) -> None:
+    """Turn the codes of every chunk into ids.
+
+    Parameters
+    ----------
+    job : Job
+    chunks : sequence of ChunkStats
+    schema : Schema
+    numbering : Numbering
+    """
+    fields = [
+        FieldIds(
+            name,
+            numbering.null_ids[number],
+            tuple(ids.part for ids in numbering.ranges if ids.part.field == number),
+            _places(chunks, name),
+        )
+        for number, name in enumerate(schema.fields)
+    ]
+    rows = np.array([chunk.rows for chunk in chunks])
+    before = np.cumsum(rows, axis=0) - rows
+    tasks = [
+        (
+            job.folder / f"{chunk.number:06d}.cuts",
+            partial(
+                encode_chunk,
+                chunk,
+                tuple(rows_before.tolist()),
+                fields,
+                schema.layout,
+                job.options,
+                job.folder,
+            ),
+        )
+        for chunk, rows_before in zip(chunks, before, strict=True)
+    ]
+    _run(job, "encode", "chunks", tasks)
+
+
+def write_all(
+    job: Job, chunks: Sequence[ChunkStats], schema: Schema
+) -> list[Partition]:
+    """Write the partitions of every split.
+
+    Parameters
+    ----------
+    job : Job
+    chunks : sequence of ChunkStats
+    schema : Schema
+
+    Returns
+    -------
+    list of Partition                  by split and number
+    """
+    parts = []
+    for index, split in enumerate(SPLIT_NAMES):
+        within = [chunk for chunk in chunks if chunk.rows[index]]
+        numbers = tuple(chunk.number for chunk in within)
+        last_row = max((chunk.last_row for chunk in within), default=0)
+        parts += [
+            Partition(split, number, numbers, last_row)
+            for number in range(schema.layout.partitions[index])
+        ]
+    tasks = [
+        (
+            part.marker(job.folder),
+            partial(
+                write_partition,
+                part,
+                schema.fields,
+                schema.layout,
+                job.options,
+                job.folder,
+            ),
+        )
+        for part in parts
+    ]
+    _run(job, "write", "partitions", tasks)
+    return parts
+
+
+def _run(
+    job: Job, stage: str, unit: str, tasks: Sequence[tuple[Path, Callable[[], None]]]
+) -> None:
+    """Run the tasks whose marker is not there yet."""
+    todo = [task for marker, task in tasks if not marker.exists()]
+    done = len(tasks) - len(todo)
+    job.progress(stage, done, len(tasks), unit)
+
+    def report(_: None) -> None:
+        nonlocal done
+        done += 1
+        job.progress(stage, done, len(tasks), unit)
+
+    run_tasks(todo, job.budget.workers, report)
+
+
+def _staged(job: Job, number: int) -> Path:
+    return job.folder / f"{number:06d}.json"
+
+
+def _places(chunks: Sequence[ChunkStats], field: str) -> dict[int, int]:
+    """Tell which of a field's lists belongs to a chunk, by chunk number."""
+    having = (chunk.number for chunk in chunks if field in chunk.columns)
+    return {number: place for place, number in enumerate(having)}
+
+
+def _batched(items: Iterator[ChunkRef], size: int) -> Iterator[list[ChunkRef]]:
+    while batch := list(islice(items, size)):
+        yield batch

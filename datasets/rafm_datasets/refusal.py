@@ -1,0 +1,138 @@
+"""Bad rows: stop at the first, or set them aside with file, line, reason and text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from rafm_datasets.columns import BadRows, Parsed
+from rafm_datasets.delimited import record_starts
+from rafm_datasets.errors import DataError
+from rafm_datasets.files import replacing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from rafm_datasets.options import PrepareOptions
+    from rafm_datasets.scan import ChunkRef
+    from rafm_datasets.sources import Source
+
+
+class Refused(NamedTuple):
+    """One refused row."""
+
+    file: str
+    line: int
+    reason: str
+    text: str
+
+
+def parse_or_refuse(
+    ref: ChunkRef, source: Source, options: PrepareOptions
+) -> tuple[Parsed, list[Refused]]:
+    """Parse a chunk; its row numbers are those of the whole data set afterwards.
+
+    Parameters
+    ----------
+    ref : ChunkRef
+    source : Source
+    options : PrepareOptions
+
+    Returns
+    -------
+    Parsed, list of Refused            the list is empty unless `on_bad_row` is
+                                       "quarantine"
+
+    Raises
+    ------
+    DataError                          the first bad row, if `on_bad_row` is "stop"
+    """
+    data = ref.read()
+    lines: NDArray[np.int64] | None = None
+    refused: list[Refused] = []
+    while data:
+        try:
+            parsed = source.parse(data, ref.dialect, options)
+        except BadRows as bad:
+            starts = record_starts(data, ref.dialect.framing)
+            if lines is None:
+                lines = _lines(data, starts)
+            refused += _refuse(bad, data, starts, lines, ref, options)
+            keep = np.ones(len(starts), np.bool_)
+            keep[[row for row, _ in bad.defects]] = False
+            data, lines = _kept(data, starts, keep), lines[keep]
+        else:
+            numbers = _numbers(parsed, data, lines, ref, source)
+            return parsed._replace(numbers=numbers), refused
+    empty = np.empty(0, np.int64)
+    return Parsed(empty.astype(np.float32), {}, empty), refused
+
+
+def write_refused(path: Path, refused: list[Refused]) -> None:
+    """Write refused rows as Parquet, in the order of their lines."""
+    frame = pl.DataFrame(sorted(refused), schema=Refused._fields, orient="row")
+    with replacing(path) as temporary:
+        frame.write_parquet(temporary)
+
+
+def _refuse(
+    bad: BadRows,
+    data: bytes,
+    starts: NDArray[np.int64],
+    lines: NDArray[np.int64],
+    ref: ChunkRef,
+    options: PrepareOptions,
+) -> list[Refused]:
+    stops = [*starts[1:].tolist(), len(data)]
+    refused = [
+        Refused(
+            ref.label,
+            ref.first_line + int(lines[row]),
+            reason,
+            data[starts[row] : stops[row]]
+            .rstrip(b"\r\n")
+            .decode(errors="backslashreplace"),
+        )
+        for row, reason in dict(reversed(bad.defects)).items()
+        if reason
+    ]
+    if refused and options.on_bad_row == "stop":
+        first = min(refused, key=lambda row: row.line)
+        raise DataError(
+            f"{first.file}, line {first.line}: {first.reason}; mend the row, or set "
+            "bad rows aside with --on-bad-row quarantine"
+        )
+    return refused
+
+
+def _lines(data: bytes, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find the line, from 0, that each record begins in."""
+    breaks = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    return np.searchsorted(breaks, starts).astype(np.int64)
+
+
+def _kept(data: bytes, starts: NDArray[np.int64], keep: NDArray[np.bool_]) -> bytes:
+    lengths = np.diff(np.concatenate([starts, [len(data)]]))
+    return np.frombuffer(data, np.uint8)[np.repeat(keep, lengths)].tobytes()
+
+
+def _numbers(
+    parsed: Parsed,
+    data: bytes,
+    lines: NDArray[np.int64] | None,
+    ref: ChunkRef,
+    source: Source,
+) -> NDArray[np.int64]:
+    """Turn record numbers within the chunk into row numbers of the whole."""
+    per_record = source.INFO.rows_per_record
+    framing = ref.dialect.framing
+    if lines is None and (framing == "block" or (framing == "quoted" and b'"' in data)):
+        lines = _lines(data, record_starts(data, framing))
+    if lines is None:
+        return parsed.numbers + ref.first_row * per_record
+    record, place = np.divmod(parsed.numbers, per_record)
+    return (lines[record] + ref.first_row) * per_record + place

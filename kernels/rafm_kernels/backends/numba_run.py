@@ -1,0 +1,156 @@
+"""Compiled training and scoring by one thread or several, from the steps' pieces.
+
+Any thread may take any part of the rows or of the features: what it computes, it
+computes alone and in one order, so the bits do not depend on who took what.
+"""
+
+from __future__ import annotations
+
+from rafm_kernels.backends.numba_cache import cached_jit, jit
+from rafm_kernels.backends.numba_steps import (
+    add_losses,
+    bias_step,
+    gather,
+    largest_batch,
+    make_scratch,
+    make_work,
+    scatter,
+    score_rows,
+    transpose,
+)
+from rafm_kernels.backends.numba_sync import (
+    arrive,
+    current_round,
+    release,
+    take,
+    wait,
+)
+
+ROWS_AT_ONCE = 32  # rows that a thread takes together
+# The first features of a batch are its most frequent: few at once, or one thread has
+# most of the work; the long tail of rare ones in larger lots.
+_HEAD, _HEAD_LOT, _TAIL_LOT = 256, 8, 128
+
+DISTINCT, STOP = 0, 1  # places in `shared`: features of the batch, a loss not finite
+
+
+@cached_jit
+def make_shared_work(shape, parameters, batch, batch_size):
+    """Scratch that all threads share, for the batches of `batch`."""
+    return make_work(
+        shape,
+        len(parameters.linear),
+        parameters.linear,
+        min(batch_size, len(batch.labels)),
+        largest_batch(batch.indptr, batch_size),
+    )
+
+
+@cached_jit
+def train_part(
+    meeting, shared, n_threads, shape, settings, parameters, sums, work, batch,
+    batch_size, loss_sums,
+):  # fmt: skip
+    """One thread's part of all steps; all threads call it with the same arrays.
+
+    Returns the steps made, and the step whose loss was not finite or -1.
+    """
+    scratch = make_scratch(shape, parameters.linear, batch.indptr)
+    return _steps(
+        meeting, shared, n_threads, shape, settings, parameters, sums, work, batch,
+        batch_size, loss_sums, scratch,
+    )  # fmt: skip
+
+
+@jit
+def _steps(
+    meeting, shared, n_threads, shape, settings, parameters, sums, work, batch,
+    batch_size, loss_sums, scratch,
+):  # fmt: skip
+    n_rows = len(batch.labels)
+    m = len(shape.dims)
+    step = 0
+    for start in range(0, n_rows, batch_size):
+        n = min(batch_size, n_rows - start)
+        before = current_round(meeting)
+        _gather_part(
+            meeting, shared, shape, settings, parameters, work, batch, start, n, scratch
+        )
+        if arrive(meeting, n_threads):
+            if add_losses(work, m, n, loss_sums):
+                bias_step(settings, parameters, sums, work, n)
+            else:
+                shared[STOP] = 1
+            release(meeting)
+        else:
+            wait(meeting, before)
+        if shared[STOP]:
+            return step, step
+        before += 1
+        _scatter_part(
+            meeting, shared[DISTINCT], shape, settings, parameters, sums, work, n,
+            scratch,
+        )  # fmt: skip
+        if arrive(meeting, n_threads):
+            release(meeting)
+        else:
+            wait(meeting, before)
+        step += 1
+    return step, -1
+
+
+@jit
+def _gather_part(
+    meeting, shared, shape, settings, parameters, work, batch, start, n, scratch
+):
+    """Take lots of rows; the first who comes transposes the batch meanwhile."""
+    task = take(meeting)
+    if task == 0:
+        shared[DISTINCT] = transpose(batch, start, n, work)
+        task = take(meeting)
+    while True:
+        first = (task - 1) * ROWS_AT_ONCE
+        if first >= n:
+            break
+        last = min(first + ROWS_AT_ONCE, n)
+        gather(shape, settings, parameters, batch, start, work, scratch, first, last, n)
+        task = take(meeting)
+
+
+@jit
+def _scatter_part(
+    meeting, n_distinct, shape, settings, parameters, sums, work, n, scratch
+):
+    """Take lots of the batch's distinct features."""
+    while True:
+        task = take(meeting)
+        if task < _HEAD // _HEAD_LOT:
+            first = task * _HEAD_LOT
+            last = first + _HEAD_LOT
+        else:
+            first = _HEAD + (task - _HEAD // _HEAD_LOT) * _TAIL_LOT
+            last = first + _TAIL_LOT
+        if first >= n_distinct:
+            return
+        scatter(
+            shape, settings, parameters, sums, work, scratch, n, first,
+            min(last, n_distinct), n_distinct,
+        )  # fmt: skip
+
+
+@cached_jit
+def score_part(meeting, shape, parameters, batch, out, levels):
+    """One thread's part of scoring: z_m to `out`, or every z_k to `levels`."""
+    scratch = make_scratch(shape, parameters.linear, batch.indptr)
+    _score_lots(meeting, shape, parameters, batch, out, levels, scratch)
+
+
+@jit
+def _score_lots(meeting, shape, parameters, batch, out, levels, scratch):
+    n = len(batch.labels)
+    while True:
+        first = take(meeting) * ROWS_AT_ONCE
+        if first >= n:
+            return
+        last = min(first + ROWS_AT_ONCE, n)
+        score_rows(shape, parameters, batch, out, levels, scratch, first, last)

@@ -1,0 +1,168 @@
+"""Backend `numba-parallel`: compiled, several threads, the bits of one."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rafm_kernels.backends import numba_run
+from rafm_kernels.backends.numba_steps import (
+    ADAGRAD,
+    ADAGRAD_ROW,
+    GRADIENT_ONLY,
+    SGD,
+    Settings,
+    Shape,
+)
+from rafm_kernels.backends.numba_sync import make_meeting
+from rafm_kernels.batch import Batch
+from rafm_kernels.contract import TrainReport
+from rafm_kernels.optimizers import EPSILON, Optimizer, TrainState, row_offsets
+from rafm_kernels.parameters import Parameters, table_offsets, zero_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from rafm_kernels.contract import Backend
+    from rafm_kernels.model import Model
+
+_OPTIMIZERS = {"sgd": SGD, "adagrad": ADAGRAD, "adagrad-row": ADAGRAD_ROW}
+
+
+def scores(
+    model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
+) -> NDArray[np.float64]:
+    """Score each row; as in `Backend`."""
+    out = np.empty(batch.n_rows)
+    _score(model, parameters, batch, out, np.empty((0, 0)), n_threads)
+    return out
+
+
+def level_scores(
+    model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
+) -> NDArray[np.float64]:
+    """Score each row by every B_1k; as in `Backend`."""
+    levels = np.empty((model.layout.n_levels, batch.n_rows))
+    _score(model, parameters, batch, np.empty(batch.n_rows), levels, n_threads)
+    return levels
+
+
+def gradients(
+    model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
+) -> Parameters:
+    """Mean gradient over the rows; as in `Backend`."""
+    found = zero_parameters(model.layout, parameters.linear.dtype)
+    log_loss, joint = model.loss == "log", model.projection == "joint"
+    settings = Settings(GRADIENT_ONLY, log_loss, joint, 0.0, 0.0, 0.0, 0.0)
+    size = max(batch.n_rows, 1)
+    _train(model, settings, parameters, found, batch, size, n_threads)
+    return found
+
+
+def train(
+    model: Model,
+    state: TrainState,
+    optimizer: Optimizer,
+    batch: Batch,
+    batch_size: int,
+    n_threads: int = 1,
+) -> TrainReport:
+    """Make one step for each `batch_size` rows; as in `Backend`."""
+    settings = Settings(
+        _OPTIMIZERS[optimizer.name],
+        model.loss == "log",
+        model.projection == "joint",
+        float(optimizer.learning_rate),
+        float(optimizer.dependent_rate),
+        float(optimizer.l2),
+        EPSILON,
+    )
+    parameters, sums = state.parameters, state.sums
+    report = _train(model, settings, parameters, sums, batch, batch_size, n_threads)
+    state.step[0] += report.n_steps
+    return report
+
+
+def _train(
+    model: Model,
+    settings: Settings,
+    parameters: Parameters,
+    sums: Parameters,
+    batch: Batch,
+    batch_size: int,
+    n_threads: int,
+) -> TrainReport:
+    shape, rows = _shape(model), _writable(batch)
+    loss_sums = np.zeros(model.layout.n_levels + 1)
+    work = numba_run.make_shared_work(shape, parameters, rows, batch_size)
+    meeting, shared = make_meeting(), np.zeros(2, np.int64)
+
+    def part() -> Any:
+        return numba_run.train_part(
+            meeting, shared, n_threads, shape, settings, parameters, sums, work, rows,
+            batch_size, loss_sums,
+        )  # fmt: skip
+
+    n_steps, bad_step = _run(part, n_threads)
+    return TrainReport(n_steps, loss_sums[0], loss_sums[1:], bad_step)
+
+
+def _score(
+    model: Model,
+    parameters: Parameters,
+    batch: Batch,
+    out: NDArray[np.float64],
+    levels: NDArray[np.float64],
+    n_threads: int,
+) -> None:
+    shape, rows, meeting = _shape(model), _writable(batch), make_meeting()
+
+    def part() -> None:
+        numba_run.score_part(meeting, shape, parameters, rows, out, levels)
+
+    _run(part, n_threads)
+
+
+def _run(part: Callable[[], Any], n_threads: int) -> Any:
+    """Run `part` in that many threads, this one among them; return what it returns."""
+    if n_threads == 1:
+        return part()
+    with ThreadPoolExecutor(n_threads - 1) as pool:
+        others = [pool.submit(part) for _ in range(n_threads - 1)]
+        result = part()
+        for other in others:
+            other.result()
+    return result
+
+
+def _shape(model: Model) -> Shape:
+    """Describe a model's layout to compiled code."""
+    layout = model.layout
+    dims = np.asarray(layout.rank_dims, dtype=np.int64)
+    padded = -(-dims // 16) * 16  # a row's sums begin on a cache line at each level
+    return Shape(
+        dims,
+        np.asarray([*layout.features_at_rank, 0], dtype=np.int64),
+        table_offsets(layout),
+        row_offsets(model),
+        np.concatenate([np.zeros(1, np.int64), np.cumsum(padded)]),
+    )
+
+
+def _writable(batch: Batch) -> Batch:
+    """Copy arrays that are read-only: compiled code would be another one for them."""
+
+    def checked(array: Any) -> Any:
+        return None if array is None else np.require(array, requirements=["C", "W"])
+
+    return Batch(*(checked(array) for array in batch))._replace(fields=None)
+
+
+if TYPE_CHECKING:
+    from rafm_kernels.backends import numba_threads as _module
+
+    _checked: Backend = _module
