@@ -125,7 +125,7 @@ def merge_all(
     for number, field in enumerate(fields):
         lists = [
             ValueList(
-                str(job.folder / f"{chunk.number:06d}.values"),
+                str(job.folder / f"{chunk.number:06d}.lists"),
                 list(chunk.columns).index(field),
                 chunk.columns[field].n_values,
             )

@@ -59,7 +59,7 @@ def stage_chunk(ref: ChunkRef, options: PrepareOptions, folder: Path) -> ChunkSt
         tables.append(table)
         arrays += _stored(column)
     save_arrays(folder / f"{ref.number:06d}.rows", arrays)
-    _write_values(folder / f"{ref.number:06d}.values", tables)
+    _write_values(folder / f"{ref.number:06d}.lists", tables)
     if refused:
         write_refused(folder / f"{ref.number:06d}.refused", refused)
     stats_of_chunk = ChunkStats(
