@@ -22,6 +22,15 @@ class Interrupted(Exception):
 
 
 @contextmanager
+def leaving(what: str) -> Iterator[None]:
+    """Take Ctrl-C as Interrupted, with a word on what it leaves behind."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted; {what}") from None
+
+
+@contextmanager
 def door() -> Iterator[None]:
     """Take a ValueError of a door below, a check of arguments, as a UserError."""
     try:
