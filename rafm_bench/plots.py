@@ -5,15 +5,22 @@ Figures are built without pyplot (no global state) and need no display.
 
 from __future__ import annotations
 
-import io
 import math
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from rafm_bench.canvas import (
+    COLORS,
+    MUTED,
+    WIDE,
+    canvas,
+    minor_short,
+    run_colors,
+    short,
+    svg_text,
+)
 from rafm_bench.errors import UserError
 from rafm_bench.metrics import SELECTION, selection_loss
 from rafm_bench.staging import staged_file
@@ -23,39 +30,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from rafm_bench.run import Run
     from rafm_bench.summary import DataSummary
 
-INK, MUTED, GRID = "#1f2933", "#5b6673", "#e3e7ec"
-COLORS = ("#1b6ca8", "#c4501b", "#2a8656", "#7a4fa3", "#a8871b", "#a3325a", "#4d5b6b")
-STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "rafm-bench",
-}
-SIZE, WIDE = (5.6, 3.5), (11.6, 3.3)
 UNSEEN_AT = -0.9
 """Where the bar of features never seen in training stands, left of count 1."""
 
 
 def frequency_plot(summary: DataSummary) -> Figure:
     """Draw how many features are seen how often, and which rank they carry (Fig. 1)."""
-    figure, axes = _canvas(WIDE)
+    figure, axes = canvas(WIDE)
     bins = summary.frequencies
     axes.bar(
         [UNSEEN_AT, *(index + 0.5 for index in range(len(bins) - 1))],
@@ -65,11 +51,11 @@ def frequency_plot(summary: DataSummary) -> Figure:
     )
     axes.set_yscale("log")
     axes.set_ylim(bottom=0.7)
-    axes.yaxis.set_major_formatter(FuncFormatter(_short))
+    axes.yaxis.set_major_formatter(FuncFormatter(short))
     powers = range(1 + int(math.log10(max(1, bins[-1].highest))))
     axes.set_xticks(
         [UNSEEN_AT, *(math.log2(10**power) for power in powers)],
-        ["never", *(_short(10**power) for power in powers)],
+        ["never", *(short(10**power) for power in powers)],
     )
     axes.grid(visible=False, axis="x")
     axes.set_xlabel("times seen in training")
@@ -80,7 +66,7 @@ def frequency_plot(summary: DataSummary) -> Figure:
 
 def learning_plot(runs: Sequence[Run], labels: Sequence[str]) -> Figure:
     """Draw validation loss by epoch, the best epoch marked; dotted is training loss."""
-    figure, axes = _canvas()
+    figure, axes = canvas()
     name = SELECTION[runs[0].result.loss]
     for run, label, color in zip(runs, labels, run_colors(len(runs)), strict=True):
         epochs = run.result.epochs
@@ -98,7 +84,7 @@ def learning_plot(runs: Sequence[Run], labels: Sequence[str]) -> Figure:
 
 def level_plot(run: Run) -> Figure:
     """Draw the training loss of every B_1k: the model cut off at each rank level."""
-    figure, axes = _canvas()
+    figure, axes = canvas()
     ranks, epochs = run.result.ranks, run.result.epochs
     shades = mpl.colormaps["viridis_r"]
     for level in range(len(ranks)):
@@ -121,7 +107,7 @@ def quality_plot(
     runs: Sequence[Run], labels: Sequence[str], cost: str, cost_label: str
 ) -> Figure:
     """Draw test quality against an attribute of the runs' results, in log scale."""
-    figure, axes = _canvas()
+    figure, axes = canvas()
     name = "log_loss" if runs[0].result.loss == "log" else "rmse"
     for run, label, color in zip(runs, labels, run_colors(len(runs)), strict=True):
         quality = (run.result.test or {}).get(name)
@@ -134,8 +120,8 @@ def quality_plot(
         )
     axes.set_xscale("log")
     axes.margins(x=0.22, y=0.22)
-    axes.xaxis.set_major_formatter(FuncFormatter(_short))
-    axes.xaxis.set_minor_formatter(FuncFormatter(_minor_short))
+    axes.xaxis.set_major_formatter(FuncFormatter(short))
+    axes.xaxis.set_minor_formatter(FuncFormatter(minor_short))
     axes.tick_params(axis="x", which="both", length=3.5, labelsize=10)
     axes.set_xlabel(cost_label)
     axes.set_ylabel(f"test {_spaced(name)} (lower is better)")
@@ -152,30 +138,6 @@ def save_frequency_plot(summary: DataSummary, file: Path) -> None:
             temporary.write_text(svg_text(figure), encoding="utf-8")
         else:
             figure.savefig(temporary, format="png", dpi=160)
-
-
-def svg_text(figure: Figure) -> str:
-    """Return a figure as SVG text without a date."""
-    buffer = io.StringIO()
-    with mpl.rc_context(STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
-
-
-def inline_svg(figure: Figure, name: str, title: str) -> str:
-    """Return a figure as an SVG element for a page: ids made its own, width free."""
-    text = svg_text(figure)
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", text)
-    text = re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
-    return text.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
-
-
-def _canvas(size: tuple[float, float] = SIZE) -> tuple[Figure, Axes]:
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=size, layout="constrained")
-        return figure, figure.add_subplot()
 
 
 def _draw_rank_cuts(axes: Axes, summary: DataSummary) -> None:
@@ -218,23 +180,5 @@ def _finish_epochs(axes: Axes) -> None:
     axes.legend(fontsize=9, frameon=False)
 
 
-def run_colors(n: int) -> list[str]:
-    """Return a color for each run, the same in every picture."""
-    return [COLORS[index % len(COLORS)] for index in range(n)]
-
-
 def _spaced(name: str) -> str:
     return name.replace("_", " ").replace("rmse", "RMSE")
-
-
-def _short(number: float, _: object = None) -> str:
-    """Write a number short: 1.5M, 20k, 0.3."""
-    for unit, scale in (("M", 1e6), ("k", 1e3)):
-        if number >= scale:
-            return f"{number / scale:.3g}{unit}"
-    return f"{number:.3g}"
-
-
-def _minor_short(number: float, _: object = None) -> str:
-    """Write minor ticks of a log axis at 2 and 5 only."""
-    return _short(number) if f"{number:e}"[0] in "25" else ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rafm_bench import plots
+from rafm_bench.canvas import inline_svg, run_colors
 from rafm_bench.commands import near, train_command
 from rafm_bench.compare import compare
 from rafm_bench.job import make_layout
@@ -56,7 +57,7 @@ def write_report(
         title=title or _title(labels),
         finding=finding(runs, labels),
         labels=labels,
-        colors=plots.run_colors(len(runs)),
+        colors=run_colors(len(runs)),
         comparison=comparison,
         best=_best([run.test for run in comparison.runs]),
         data=data,
@@ -156,7 +157,7 @@ def _quality_pictures(runs: Sequence[Run], labels: Sequence[str]) -> list[Pictur
 
 def _picture(title: str, caption: str, drawn: Figure) -> Picture:
     name = re.sub(r"\W+", "-", title.lower())
-    return Picture(title, caption, plots.inline_svg(drawn, name, title))
+    return Picture(title, caption, inline_svg(drawn, name, title))
 
 
 def _last(file: Path, runs: Sequence[Run]) -> str:
