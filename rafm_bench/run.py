@@ -109,26 +109,26 @@ def read_run(folder: Path) -> Run:
             f"{folder}: not a finished run (it has no {RESULT}); pass the folder that "
             "`rafm-bench train` wrote by --out"
         )
+    result = _read_result(file)
+    config = TrainConfig(**read_config_values(folder / CONFIG))
+    return Run(folder, config, result)
+
+
+def _read_result(file: Path) -> RunResult:
     try:
         written = json.loads(file.read_text(encoding="utf-8"))
-        version = written["result_version"]
-    except (ValueError, KeyError, TypeError):
+        if written["result_version"] > RESULT_VERSION:
+            raise UserError(
+                f"{file}: result version {written['result_version']} is newer than "
+                f"{RESULT_VERSION}, the newest this version reads; upgrade rafm-bench"
+            )
+        nested = {
+            "epochs": [_read(Epoch, epoch) for epoch in written["epochs"]],
+            "predicted_cost": _read(Cost, written["predicted_cost"]),
+        }
+        result: RunResult = _read(RunResult, written | nested)
+    except (json.JSONDecodeError, KeyError, TypeError):
         raise UserError(f"{file}: damaged; train the run again") from None
-    if version > RESULT_VERSION:
-        raise UserError(
-            f"{file}: result version {version} is newer than {RESULT_VERSION}, the "
-            "newest this version reads; upgrade rafm-bench"
-        )
-    config = TrainConfig(**read_config_values(folder / CONFIG))
-    return Run(folder, config, _read_result(written))
-
-
-def _read_result(written: dict[str, Any]) -> RunResult:
-    nested = {
-        "epochs": [_read(Epoch, epoch) for epoch in written["epochs"]],
-        "predicted_cost": _read(Cost, written["predicted_cost"]),
-    }
-    result: RunResult = _read(RunResult, written | nested)
     return result
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rafm_datasets import PreparedData
+    from rafm_datasets.manifest import Split
     from rafm_kernels import RankLayout
 
 
@@ -87,7 +88,7 @@ def summarize(data: PreparedData, layout: RankLayout | None = None) -> DataSumma
         n_features=data.n_features,
         n_trained=int(np.count_nonzero(counts)),
         splits=tuple(
-            SplitSummary(name, split.rows, split.label_mean)
+            SplitSummary(name, split.rows, _label_mean(split))
             for name, split in data.manifest.splits.items()
         ),
         fields=tuple(
@@ -107,6 +108,12 @@ def frequency_bins(counts: NDArray[np.int64]) -> tuple[FrequencyBin, ...]:
     for exponent, n_features in enumerate(np.bincount(exponents).tolist()):
         bins.append(FrequencyBin(2**exponent, 2 ** (exponent + 1) - 1, n_features))
     return tuple(bins)
+
+
+def _label_mean(split: Split) -> float | None:
+    if split.positives is None or not split.rows:
+        return split.label_mean
+    return split.positives / split.rows
 
 
 def _levels(

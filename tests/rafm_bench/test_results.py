@@ -1,0 +1,168 @@
+"""What commands tell of data and runs: figures that agree with each other."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from rafm_bench.cli.program import main
+from rafm_bench.compare import compare
+from rafm_bench.metrics import auc
+from rafm_bench.summary import frequency_bins
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rafm_bench.run import Run
+    from rafm_datasets import PreparedData
+
+
+def told(*words: str | Path) -> Any:
+    """Run a command with --json; return what it prints on stdout."""
+    result = CliRunner().invoke(main, [*map(str, words), "--json"])
+    assert result.exit_code == 0, (result.stderr, result.exception)
+    return json.loads(result.stdout)
+
+
+def printed(*words: str | Path) -> str:
+    """Run a command; return its text on stdout."""
+    result = CliRunner().invoke(main, [*map(str, words)])
+    assert result.exit_code == 0, (result.stderr, result.exception)
+    return result.stdout
+
+
+def test_predictions_agree_with_evaluate(
+    rafm_run: Run, clicks: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "scores.parquet"
+    assert told("predict", rafm_run.folder, clicks, "--out", file) == {
+        "file": str(file),
+        "split": "test",
+        "n_rows": 400,
+    }
+    table = pl.read_parquet(file)
+    assert table.schema == {"label": pl.Float32, "score": pl.Float64}
+    label, score = (table[name].to_numpy() for name in ("label", "score"))
+    metrics = told("evaluate", rafm_run.folder)["metrics"]
+    likelihood = np.where(label > 0, score, 1 - score)
+    assert metrics["log_loss"] == pytest.approx(-np.log(likelihood).mean(), rel=1e-9)
+    assert metrics["auc"] == pytest.approx(auc(score, label), abs=1e-9)
+    assert metrics == json.loads(json.dumps(rafm_run.result.test))
+
+
+def test_predictions_of_ratings_are_ratings(ratings: Path, tmp_path: Path) -> None:
+    run, file = tmp_path / "run", tmp_path / "scores.parquet"
+    result = told("train", ratings, "--model", "fm", "--epochs", "1", "--out", run)
+    told("predict", run, ratings, "--split", "valid", "--out", file)
+    table = pl.read_parquet(file)
+    error = (table["label"].cast(pl.Float64) - table["score"]).pow(2).mean()
+    assert result["valid"]["square_loss"] == pytest.approx(error, rel=1e-9)
+
+
+def test_inspect_tells_sizes_that_add_up(
+    clicks: Path, click_data: PreparedData
+) -> None:
+    summary = told("inspect", clicks, "--ranks", "4,16")
+    assert [split["n_rows"] for split in summary["splits"]] == [3200, 400, 400]
+    assert all(0 < split["label_mean"] < 1 for split in summary["splits"])
+    assert (
+        sum(field["n_features"] for field in summary["fields"])
+        == (summary["n_features"])
+    )
+    assert sum(one["n_features"] for one in summary["frequencies"]) == (
+        click_data.n_features
+    )
+    low, high = summary["levels"]
+    assert (low["rank"], high["rank"]) == (4, 16)
+    assert low["n_features"] == click_data.n_features
+    assert low["features_per_row"] == 2.0
+    assert high["least_count"] >= 9  # Eq. 17: above sqrt(4 * 16)
+    cost = summary["cost"]
+    assert cost["per_row"] == pytest.approx(4 * 2 + 16 * high["features_per_row"])
+    assert cost["ratio"] == pytest.approx(cost["per_row"] / 32)
+
+
+def test_inspect_without_ranks_tells_no_levels(clicks: Path) -> None:
+    summary = told("inspect", clicks)
+    assert (summary["levels"], summary["cost"]) == ([], None)
+    assert "seen in training" in printed("inspect", clicks)
+
+
+@pytest.mark.parametrize("name", ["f.png", "f.svg"])
+def test_inspect_draws_the_histogram(clicks: Path, tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    printed("inspect", clicks, "--ranks", "4,16", "--plot", file)
+    head = file.read_bytes()[:400]
+    assert head.startswith(b"\x89PNG") if name == "f.png" else b"<svg" in head
+
+
+def test_frequency_bins_are_powers_of_two_and_zero_apart() -> None:
+    bins = frequency_bins(np.array([9, 8, 7, 4, 3, 2, 1, 1, 0, 0, 0]))
+    assert [(one.lowest, one.highest, one.n_features) for one in bins] == [
+        (0, 0, 3),
+        (1, 1, 2),
+        (2, 3, 2),
+        (4, 7, 2),
+        (8, 15, 2),
+    ]
+
+
+def test_explain_goes_from_value_to_id_and_back(clicks: Path) -> None:
+    by_value = told("explain", clicks, "feature", "0", "--ranks", "4,16")
+    by_id = told("explain", clicks, "--id", str(by_value["id"]), "--ranks", "4,16")
+    assert by_value == by_id
+    assert by_value["kind"] == "value"
+    assert by_value["counts"]["train"] > 100
+    assert (by_value["level"], by_value["rank"]) == (2, 16)
+    assert "rank" in printed("explain", clicks, "--id", "0", "--ranks", "4,16")
+
+
+def test_explain_tells_what_an_unseen_value_is_read_as(clicks: Path) -> None:
+    feature = told("explain", clicks, "feature", "12345")
+    assert feature["kind"] == "rare"
+    assert "feature=12345 has no feature of its own" in feature["note"]
+
+
+def test_compare_is_relative_to_the_first_run(rafm_run: Run) -> None:
+    compared = told("compare", rafm_run.folder, rafm_run.folder)
+    first, second = compared["runs"]
+    assert first == second
+    assert second["relative_parameters"] == second["relative_cost"] == 1
+    assert compared["notes"] == []
+    assert "16" in printed("compare", rafm_run.folder)
+
+
+def test_compare_notes_what_makes_runs_hard_to_compare(rafm_run: Run) -> None:
+    other = replace(rafm_run.result, data_fingerprint="x", threads=2)
+    notes = compare([rafm_run, replace(rafm_run, result=other)]).notes
+    assert [note.split(":")[0] for note in notes] == [
+        "the runs are on different data",
+        "the runs used different numbers of threads",
+    ]
+
+
+def test_backends_agree_with_the_reference() -> None:
+    listed = told("backends")
+    assert listed["usable_cpus"] >= 1
+    assert {"numpy", "numba"} <= {one["name"] for one in listed["backends"]}
+    assert [one for one in listed["backends"] if not one["agrees"]] == []
+    assert "is the reference" in printed("backends")
+
+
+def test_one_class_is_null_in_json_and_a_note(
+    rafm_run: Run, clicks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "rafm_bench.scoring.measure", lambda *_: {"log_loss": 0.5, "auc": None}
+    )
+    result = told("evaluate", rafm_run.folder, "--data", clicks)
+    assert result["metrics"] == {"log_loss": 0.5, "auc": None}
+    assert result["notes"] == [
+        "the test split holds labels of one class only: it has no AUC"
+    ]
