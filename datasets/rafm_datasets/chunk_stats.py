@@ -31,7 +31,7 @@ class ChunkStats:
     label_sums: tuple[float, ...]
     zero_one: bool
     plus_minus: bool
-    last_row: int
+    last_numbers: tuple[int, ...]
     refused: int
     columns: dict[str, ColumnStats]
 
@@ -49,5 +49,6 @@ def load_stats(path: Path) -> ChunkStats:
         )
         for name, item in content.pop("columns").items()
     }
-    rows, sums = tuple(content.pop("rows")), tuple(content.pop("label_sums"))
-    return ChunkStats(rows=rows, label_sums=sums, columns=columns, **content)
+    for name in ("rows", "label_sums", "last_numbers"):
+        content[name] = tuple(content[name])
+    return ChunkStats(columns=columns, **content)

@@ -105,7 +105,7 @@ def encode_chunk(
 def _id_of_code(field: FieldIds, stats: ChunkStats, folder: Path) -> NDArray[np.int32]:
     n_values = stats.columns[field.name].n_values
     batch = list(stats.columns).index(field.name)
-    path = folder / f"{stats.number:06d}.values"
+    path = folder / f"{stats.number:06d}.lists"
     codes = ValueList(str(path), batch, n_values).read().column("code").to_numpy()
     id_of = np.empty(n_values + 1, np.int32)
     id_of[0] = field.null_id

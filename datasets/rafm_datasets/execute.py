@@ -16,7 +16,7 @@ T = TypeVar("T")
 class Progress(Protocol):
     """What is told while data is prepared."""
 
-    def __call__(self, stage: str, done: int, total: int | None, unit: str) -> None:
+    def __call__(self, stage: str, done: int, total: int | None, unit: str, /) -> None:
         """Take note of `done` of `total` (None: unknown) units of a stage."""
 
 

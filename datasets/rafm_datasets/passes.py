@@ -125,7 +125,7 @@ def merge_all(
     for number, field in enumerate(fields):
         lists = [
             ValueList(
-                str(job.folder / f"{chunk.number:06d}.values"),
+                str(job.folder / f"{chunk.number:06d}.lists"),
                 list(chunk.columns).index(field),
                 chunk.columns[field].n_values,
             )
@@ -228,7 +228,7 @@ def write_all(
     for index, split in enumerate(SPLIT_NAMES):
         within = [chunk for chunk in chunks if chunk.rows[index]]
         numbers = tuple(chunk.number for chunk in within)
-        last_row = max((chunk.last_row for chunk in within), default=0)
+        last_row = max((chunk.last_numbers[index] for chunk in within), default=0)
         parts += [
             Partition(split, number, numbers, last_row)
             for number in range(schema.layout.partitions[index])

@@ -143,7 +143,11 @@ def _natural(path: str) -> list[tuple[int, str]]:
 def _inputs(path: str, members: Sequence[str], split: str | None) -> list[RawInput]:
     local = Path(path)
     if "://" not in path and local.is_dir():
-        inside = [str(p.relative_to(local)) for p in sorted(local.glob("**/*"))]
+        inside = [
+            str(found.relative_to(local))
+            for found in sorted(local.glob("**/*"))
+            if found.is_file()
+        ]
         names = [*members, *(f"{member}.gz" for member in members)]
         member = _wanted(inside, names, path)
         return _inputs(str(local / member), members, split)

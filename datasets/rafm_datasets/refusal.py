@@ -61,15 +61,19 @@ def parse_or_refuse(
             starts = record_starts(data, ref.dialect.framing)
             if lines is None:
                 lines = _lines(data, starts)
-            refused += _refuse(bad, data, starts, lines, ref, options)
+            refused += _refuse(bad, data, starts, lines, ref)
             keep = np.ones(len(starts), np.bool_)
             keep[[row for row, _ in bad.defects]] = False
             data, lines = _kept(data, starts, keep), lines[keep]
         else:
             numbers = _numbers(parsed, data, lines, ref, source)
-            return parsed._replace(numbers=numbers), refused
-    empty = np.empty(0, np.int64)
-    return Parsed(empty.astype(np.float32), {}, empty), refused
+            parsed = parsed._replace(numbers=numbers)
+            break
+    else:
+        parsed = Parsed(np.empty(0, np.float32), {}, np.empty(0, np.int64))
+    if refused and options.on_bad_row == "stop":
+        raise _first(refused)
+    return parsed, refused
 
 
 def write_refused(path: Path, refused: list[Refused]) -> None:
@@ -85,10 +89,9 @@ def _refuse(
     starts: NDArray[np.int64],
     lines: NDArray[np.int64],
     ref: ChunkRef,
-    options: PrepareOptions,
 ) -> list[Refused]:
     stops = [*starts[1:].tolist(), len(data)]
-    refused = [
+    return [
         Refused(
             ref.label,
             ref.first_line + int(lines[row]),
@@ -100,13 +103,14 @@ def _refuse(
         for row, reason in dict(reversed(bad.defects)).items()
         if reason
     ]
-    if refused and options.on_bad_row == "stop":
-        first = min(refused, key=lambda row: row.line)
-        raise DataError(
-            f"{first.file}, line {first.line}: {first.reason}; mend the row, or set "
-            "bad rows aside with --on-bad-row quarantine"
-        )
-    return refused
+
+
+def _first(refused: list[Refused]) -> DataError:
+    first = min(refused, key=lambda row: row.line)
+    return DataError(
+        f"{first.file}, line {first.line}: {first.reason}; mend the row, or set "
+        "bad rows aside with --on-bad-row quarantine"
+    )
 
 
 def _lines(data: bytes, starts: NDArray[np.int64]) -> NDArray[np.int64]:

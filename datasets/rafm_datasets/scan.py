@@ -155,9 +155,9 @@ class Scanner:
     def _read(self, text: IO[bytes], held: int, item: RawInput, line: int) -> bytes:
         """Read up to the length of a chunk, of which `held` bytes are here already."""
         limit = WHOLE_BYTES if self._source.INFO.whole else MAX_RECORD_BYTES
-        size = (
-            limit if self._source.INFO.whole else max(self._chunk_bytes - held, 1 << 20)
-        )
+        size = limit if self._source.INFO.whole else self._chunk_bytes
+        if held < size:
+            size -= held
         try:
             block = text.read(size)
         except PACKING_ERRORS as error:

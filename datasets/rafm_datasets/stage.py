@@ -59,7 +59,7 @@ def stage_chunk(ref: ChunkRef, options: PrepareOptions, folder: Path) -> ChunkSt
         tables.append(table)
         arrays += _stored(column)
     save_arrays(folder / f"{ref.number:06d}.rows", arrays)
-    _write_values(folder / f"{ref.number:06d}.values", tables)
+    _write_values(folder / f"{ref.number:06d}.lists", tables)
     if refused:
         write_refused(folder / f"{ref.number:06d}.refused", refused)
     stats_of_chunk = ChunkStats(
@@ -68,7 +68,7 @@ def stage_chunk(ref: ChunkRef, options: PrepareOptions, folder: Path) -> ChunkSt
         tuple(_split_sums(labels, ends)),
         bool(np.isin(labels, (0, 1)).all()),
         bool(np.isin(labels, (-1, 1)).all()),
-        int(parsed.numbers.max(initial=-1)),
+        _last_numbers(arrays[1], ends),
         len(refused),
         columns,
     )
@@ -133,6 +133,14 @@ def _count(
         column.indptr is not None,
     )
     return stats, batch
+
+
+def _last_numbers(numbers: NDArray[np.int64], ends: list[int]) -> tuple[int, ...]:
+    starts = [0, *ends[:-1]]
+    return tuple(
+        int(numbers[start:stop].max(initial=-1))
+        for start, stop in zip(starts, ends, strict=True)
+    )
 
 
 def _split_sums(labels: NDArray[np.float32], ends: list[int]) -> list[float]:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from rafm_datasets.options import PrepareOptions
 
 SOURCES = {
+    "frappe": "rafm_datasets.sources.frappe",
     "libfm": "rafm_datasets.sources.libfm",
+    "movielens": "rafm_datasets.sources.movielens",
 }
 
 

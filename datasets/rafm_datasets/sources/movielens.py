@@ -1,0 +1,120 @@
+"""Source `movielens`: the ratings of any MovieLens release, a regression."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rafm_datasets.columns import (
+    Parsed,
+    encode_text,
+    numbers_of,
+    require,
+    require_present,
+)
+from rafm_datasets.delimited import Dialect, read_delimited
+from rafm_datasets.errors import DataError
+from rafm_datasets.sources import SourceInfo
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from rafm_datasets.columns import Column
+    from rafm_datasets.options import PrepareOptions
+    from rafm_datasets.sources import Source
+
+INFO = SourceInfo(
+    fields=("user", "item"),
+    task="regression",
+    layout="u.data (tabs), ratings.dat (::) or ratings.csv; file, folder, .zip or .gz",
+    page="https://grouplens.org/datasets/movielens/",
+    licence="GroupLens: research, no redistribution (ml-latest: under the same terms)",
+    members=("ratings.csv", "ratings.dat", "u.data"),
+)
+_COLUMNS = ("userId", "movieId", "rating", "timestamp")
+_HIGHEST = 5.0
+
+
+def dialect(name: str, head: bytes, options: PrepareOptions) -> Dialect:
+    """Tell the release from the first line, as in `Source.dialect`."""
+    del options
+    for separator in (b"::", b"\t"):
+        if head.count(separator) == len(_COLUMNS) - 1:
+            return Dialect(columns=_COLUMNS, separator=separator.decode())
+    return csv_dialect(name, head, _COLUMNS, "u.data, ratings.dat or ratings.csv")
+
+
+def csv_dialect(
+    name: str, head: bytes, wanted: tuple[str, ...], expected: str, separator: str = ","
+) -> Dialect:
+    """Make the dialect of a file with a header; its columns may be in any order.
+
+    Parameters
+    ----------
+    name : str                         of the file
+    head : bytes                       its first line
+    wanted : tuple of str              columns it must have
+    expected : str                     what to give instead, for the message
+    separator : str
+
+    Returns
+    -------
+    Dialect
+
+    Raises
+    ------
+    DataError                          when a wanted column is missing
+    """
+    found = head.decode("utf-8", "replace").split(separator)
+    columns = tuple(column.strip().strip('"') for column in found)
+    missing = [column for column in wanted if column not in columns]
+    if missing or len(set(columns)) < len(columns):
+        what = f"lacks {', '.join(missing)}" if missing else "names a column twice"
+        raise DataError(
+            f"{name}, line 1: the header {what} (it reads {head[:80]!r}); "
+            f"give {expected}"
+        )
+    return Dialect(columns=columns, separator=separator, header_lines=1)
+
+
+def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
+    """Read and check ratings, as in `Source.parse`."""
+    del options
+    frame = read_delimited(data, dialect)
+    ratings = encode_text(frame["rating"])
+    stars = numbers_of(ratings, "rating")
+    require(
+        ratings,
+        (ratings.values.cast(float) > 0) & (ratings.values.cast(float) <= _HIGHEST),
+        lambda text: f"rating {text} is not above 0 and up to 5",
+    )
+    return Parsed(
+        labels=stars.astype(np.float32),
+        columns={
+            "user": whole_numbers(frame["userId"], "user"),
+            "item": whole_numbers(frame["movieId"], "movie"),
+        },
+        numbers=np.arange(len(frame)),
+        times=numbers_of(encode_text(frame["timestamp"]), "timestamp").astype(np.int64),
+    )
+
+
+def whole_numbers(texts: pl.Series, name: str) -> Column:
+    """Encode a column of ids, each a whole number.
+
+    Raises
+    ------
+    BadRows                            missing, or not a whole number
+    """
+    column = encode_text(texts)
+    require_present(column, name)
+    good = column.values.str.contains(r"^\d+$")
+    require(column, good, lambda text: f"{name} {text} is not a whole number")
+    return column
+
+
+if TYPE_CHECKING:
+    import rafm_datasets.sources.movielens as _this
+
+    _source: Source = _this

@@ -1,0 +1,121 @@
+"""Figures of the real samples, as their own description states them."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+
+from rafm_datasets import stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from rafm_datasets import PreparedData
+
+    Prepare = Callable[..., PreparedData]
+
+pytestmark = pytest.mark.real_data
+SPLITS = ("train", "valid", "test")
+
+
+def frappe_stat(real_data: Path) -> dict[str, tuple[int, int, int]]:
+    """Feature id: field, count, positive count."""
+    with gzip.open(real_data / "frappe" / "frappe_l.stat.gz", "rt") as file:
+        rows = (line.split() for line in file)
+        return {i: (int(f), int(n), int(p)) for i, f, n, p in rows}
+
+
+def label_counts(data: PreparedData) -> Counter[float]:
+    counts: Counter[float] = Counter()
+    for split in SPLITS:
+        for rows in stream(data, split, 1 << 16):
+            counts.update(rows.labels.tolist())
+    return counts
+
+
+def all_counts(data: PreparedData) -> pl.DataFrame:
+    """Of each value: count and label sum over all splits."""
+    table = data.frequencies()
+    total = np.zeros(data.n_features)
+    for split in SPLITS:
+        for rows in stream(data, split, 1 << 16):
+            labels = np.repeat(rows.labels, np.diff(rows.indptr))
+            total += np.bincount(rows.ids, labels, data.n_features)
+    count = table["train_count"] + table["valid_count"] + table["test_count"]
+    return table.with_columns(count=count, positives=pl.Series(total)).filter(
+        pl.col("kind") == "value"
+    )
+
+
+def test_the_split_files_of_frappe_give_its_stat_in_every_line(
+    prepare_into: Prepare, real_data: Path
+) -> None:
+    stem = real_data / "frappe" / "frappe_l"
+    data = prepare_into(
+        "libfm",
+        f"{stem}.train-positives.exact.libfm.gz,"
+        f"{stem}.train-negatives.resampled.libfm.gz",
+        f"{stem}.validation.libfm.gz",
+        f"{stem}.test.libfm.gz",
+        split="given",
+        count_splits="all",
+    )
+    assert [data.rows(split) for split in SPLITS] == [202_027, 57_722, 28_860]
+    positives = [data.manifest.splits[split].positives for split in SPLITS]
+    assert positives == [67_604, 19_063, 9_536]
+    counted = all_counts(data).select("value", "count", "positives").rows()
+    expected = {i: (n, p) for i, (_, n, p) in frappe_stat(real_data).items()}
+    assert {i: (n, int(p)) for i, n, p in counted} == expected
+    assert len(expected) == 5_382
+    assert data.n_features == 5_382 + 2
+
+
+def test_the_raw_log_of_frappe_gives_the_positive_counts_of_its_stat(
+    prepare_into: Prepare, real_data: Path
+) -> None:
+    raw = real_data / "frappe" / "frappe.csv.gz"
+    data = prepare_into("frappe", raw, count_splits="all")
+    assert sum(map(data.rows, SPLITS)) == 3 * 96_203
+    assert label_counts(data) == {1.0: 96_203, 0.0: 2 * 96_203}
+    id_of: dict[tuple[str, str], str] = {}
+    names = [field.name for field in data.fields]
+    with gzip.open(raw, "rt") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    for name in names:  # the ids of the stat: by field, in order of first appearance
+        for row in rows:
+            id_of.setdefault((name, row[name]), str(len(id_of)))
+    stat = frappe_stat(real_data)
+    table = all_counts(data)
+    counted = table.select("field", "value", "positives").rows()
+    found = {id_of[name, value]: int(p) for name, value, p in counted}
+    assert found == {i: p for i, (_, _, p) in stat.items()}
+    context = table.filter(pl.col("field") != "item").select("field", "value", "count")
+    for name, value, count in context.rows():  # negatives keep user and context
+        assert count == stat[id_of[name, value]][1]
+
+
+def test_movielens_1m_has_its_rows_stars_users_and_movies(
+    prepare_into: Prepare, real_data: Path
+) -> None:
+    raw = real_data / "ml-1m" / "ratings.users-1-2999.dat.gz"
+    data = prepare_into("movielens", raw, count_splits="all")
+    stars = [27_472, 53_838, 127_216, 170_579, 108_545]
+    assert label_counts(data) == dict(zip([1, 2, 3, 4, 5], stars, strict=True))
+    assert sum(map(data.rows, SPLITS)) == 487_650
+    assert [field.n_features - 2 for field in data.fields] == [2_999, 3_615]
+
+
+def test_movielens_latest_small_has_its_rows_users_and_movies(
+    prepare_into: Prepare, real_data: Path
+) -> None:
+    data = prepare_into("movielens", real_data / "ml-latest-small", count_splits="all")
+    assert sum(map(data.rows, SPLITS)) == 100_836
+    assert set(label_counts(data)) == {n / 2 for n in range(1, 11)}
+    assert [field.n_features - 2 for field in data.fields] == [610, 9_724]
