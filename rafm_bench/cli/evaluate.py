@@ -1,0 +1,38 @@
+"""`rafm-bench evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rafm_bench.cli.options import json_option
+from rafm_bench.cli.output import show
+
+EXAMPLE = """\b
+Example:
+  rafm-bench evaluate runs/rafm --split valid"""
+
+
+@click.command("evaluate", epilog=EXAMPLE)
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Prepared data [default: what RUN was trained on]",
+)
+@click.option("--split", default="test", show_default=True, help="Split to score.")
+@json_option
+def command(run: Path, data: Path | None, split: str, as_json: bool) -> None:
+    """Measure a trained model on a split of its data."""
+    from rafm_bench import tables
+    from rafm_bench.evaluate import evaluate
+    from rafm_bench.progress import reporter
+    from rafm_bench.run import read_run
+
+    with reporter() as report:
+        result = evaluate(read_run(run), data, split, report)
+    show(
+        result._asdict(), as_json, lambda console: tables.show_metrics(result, console)
+    )

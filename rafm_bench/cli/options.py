@@ -1,0 +1,102 @@
+"""Flags that subcommands share; those of TrainConfig are made from its fields."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import Field, fields
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rafm_bench.config import TrainConfig, check_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."
+)
+
+
+class Checked(click.ParamType[Any]):
+    """Passes the text of a flag through its option's own check."""
+
+    def __init__(self, option: Field[Any]) -> None:
+        """Take check and form from the field."""
+        self.option = option
+        self.name = option.metadata["form"]
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return the value as the field types it."""
+        return check_value(self.option, value, flag(self.option.name))
+
+
+class NumbersOf(click.ParamType[Any]):
+    """Numbers with commas between."""
+
+    name = "numbers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return the numbers as a tuple."""
+        try:
+            return tuple(float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"must be numbers with commas between, got {value!r}", param)
+
+
+class SizeInBytes(click.ParamType[Any]):
+    """A number of bytes such as 500MB or 2GiB."""
+
+    name = "size"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return the bytes."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", value, re.IGNORECASE)
+        if not found:
+            self.fail(f"must be a size such as 500MB or 2GiB, got {value!r}", param)
+        number, prefix, binary = found.groups()
+        power = " KMGT".index(prefix.upper() or " ")
+        return int(float(number) * (1024 if binary else 1000) ** power)
+
+
+def config_options(*names: str) -> Callable[[Any], Any]:
+    """Make the decorator that adds the flags of TrainConfig, or the named ones only.
+
+    A flag that is not given arrives as None.
+    """
+    chosen = [one for one in fields(TrainConfig) if not names or one.name in names]
+
+    def decorate(function: Any) -> Any:
+        for option in reversed(chosen):
+            function = click.option(
+                flag(option.name),
+                type=Checked(option),
+                metavar=option.metadata["form"],
+                help=_help(option),
+            )(function)
+        return function
+
+    return decorate
+
+
+def given(flags: dict[str, Any]) -> dict[str, Any]:
+    """Keep the flags that were given."""
+    return {name: value for name, value in flags.items() if value is not None}
+
+
+def flag(name: str) -> str:
+    """Return the flag of an option."""
+    return "--" + name.replace("_", "-")
+
+
+def _help(option: Field[Any]) -> str:
+    text: str = option.metadata["help"]
+    if option.default in (None, ()):
+        return text
+    return f"{text.rstrip('.')} [default: {option.default}]"

@@ -1,0 +1,83 @@
+"""`rafm-bench prepare`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rafm_bench.cli.options import NumbersOf, SizeInBytes, given, json_option
+from rafm_bench.cli.output import show
+
+EXAMPLE = """\b
+Examples:
+  rafm-bench prepare movielens ml-1m/ratings.dat --out data/ml-1m
+  rafm-bench prepare libfm train.libfm valid.libfm test.libfm --split given --out data/x
+"""
+
+
+@click.command("prepare", epilog=EXAMPLE)
+@click.argument("source")
+@click.argument("raw", metavar="RAW...", nargs=-1, required=True)
+@click.option("--out", metavar="DIR", required=True, help="Folder to write.")
+@click.option(
+    "--split",
+    metavar="random|given",
+    help="Draw the splits, or take RAW files as train, valid and test "
+    "[default: random]",
+)
+@click.option(
+    "--fractions",
+    metavar="A,B,C",
+    type=NumbersOf(),
+    help="Shares of train, valid and test in random splits [default: 0.8,0.1,0.1]",
+)
+@click.option("--seed", metavar="N", type=int, help="Decides the draw [default: 0]")
+@click.option(
+    "--min-count",
+    metavar="N",
+    type=int,
+    help="Values seen less often in training are read as rare [default: 1]",
+)
+@click.option(
+    "--count-splits",
+    metavar="train|all",
+    help="Rows that count as frequency; all is the paper's protocol [default: train]",
+)
+@click.option(
+    "--task",
+    metavar="classification|regression",
+    help="What labels are, where the source leaves it open [default: by the labels]",
+)
+@click.option(
+    "--on-bad-row",
+    metavar="stop|quarantine",
+    help="Stop at a row that cannot be read, or set it aside [default: stop]",
+)
+@click.option("--memory-limit", metavar="SIZE", type=SizeInBytes(), help="E.g. 2GiB.")
+@click.option("--workers", metavar="N", type=int, help="Threads [default: all cores]")
+@click.option(
+    "--overwrite", is_flag=True, default=None, help="Replace prepared data in DIR."
+)
+@json_option
+def command(as_json: bool, **flags: Any) -> None:
+    """Prepare raw files for training: count, encode, split, write Parquet.
+
+    SOURCE is the format of the raw files; a wrong one lists those that are known.
+    """
+    from rafm_bench import summary_table
+    from rafm_bench.errors import leaving
+    from rafm_bench.progress import reporter
+    from rafm_bench.summary import summarize
+    from rafm_datasets import PrepareOptions, prepare
+
+    options = PrepareOptions(**given(flags))
+    again = "the same command goes on where it stopped"
+    with leaving(again), reporter() as report:
+        data = prepare(options, progress=report)
+    result = summarize(data)
+    show(
+        result.to_dict(),
+        as_json,
+        lambda console: summary_table.show_summary(result, console),
+    )

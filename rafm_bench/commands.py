@@ -1,0 +1,37 @@
+"""The command lines that make a run again."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rafm_bench.config import DEFAULT_RANKS, TrainConfig
+
+if TYPE_CHECKING:
+    from rafm_bench.run import Run
+
+
+def train_command(run: Run) -> str:
+    """Return the `rafm-bench train` command of a run, without what is default."""
+    words = ["rafm-bench", "train", near(run.result.data)]
+    for option in fields(TrainConfig):
+        value = getattr(run.config, option.name)
+        default = option.default
+        if option.name == "ranks":
+            default = DEFAULT_RANKS.get(run.config.model, ())
+        if value != default:
+            words += ["--" + option.name.replace("_", "-"), _text(value)]
+    return shlex.join([*words, "--out", near(run.folder)])
+
+
+def near(path: str | Path) -> str:
+    """Return a path relative to the working folder where it lies inside it."""
+    full = Path(path).resolve()
+    here = Path.cwd()
+    return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)
+
+
+def _text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

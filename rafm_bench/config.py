@@ -1,0 +1,189 @@
+"""The options of a training run: one frozen type that flags and files are read by."""
+
+from __future__ import annotations
+
+from dataclasses import Field, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from rafm_bench import checks
+from rafm_bench.errors import UserError, door
+from rafm_kernels import (
+    LOSSES,
+    MODELS,
+    OPTIMIZERS,
+    PROJECTIONS,
+    RANK_RULES,
+    check_ranks_fit,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rafm_kernels import Loss, ModelName, OptimizerName, Projection, RankRule
+    from rafm_kernels.parameters import ParameterType
+
+    Check = Callable[[object], object]
+
+DEFAULT_RANKS = {"fm": (32,), "rafm": (32, 128)}
+
+
+def _option(check: Check, form: str, help_text: str) -> dict[str, Any]:
+    """Make a field's metadata: its check, the form of its value, its help text."""
+    return {"check": check, "form": form, "help": help_text}
+
+
+def _choice(known: Sequence[str], help_text: str) -> dict[str, Any]:
+    return _option(checks.choice(*known), "|".join(known), help_text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """All that decides a training run besides its data; checked when it is made."""
+
+    model: ModelName = field(
+        default="rafm",
+        metadata=_choice(MODELS, "Linear (logistic) regression, FM, or RaFM."),
+    )
+    ranks: tuple[int, ...] = field(
+        default=(),
+        metadata=_option(
+            checks.ranks,
+            "D,D,...",
+            "Ranks of the embeddings, increasing; fm takes one, lr none "
+            "[default: fm 32; rafm 32,128]",
+        ),
+    )
+    rank_rule: RankRule = field(
+        default="eq17",
+        metadata=_choice(
+            RANK_RULES,
+            "How a feature's training count decides its highest rank: Eq. 17 of the "
+            "paper, --thresholds, or the --levels file.",
+        ),
+    )
+    thresholds: tuple[int, ...] = field(
+        default=(),
+        metadata=_option(
+            checks.wholes(0),
+            "N,N,...",
+            "For --rank-rule thresholds: a feature seen more than N times has the next "
+            "rank too; one number fewer than ranks.",
+        ),
+    )
+    levels: str | None = field(
+        default=None,
+        metadata=_option(
+            checks.optional(checks.text),
+            "FILE",
+            "For --rank-rule explicit: CSV or Parquet with columns id,level or "
+            "field,value,level; level 1 is the lowest, and of features not named.",
+        ),
+    )
+    projection: Projection = field(
+        default="joint",
+        metadata=_choice(
+            PROJECTIONS,
+            "What dependent factors learn from: also the prediction (the authors' "
+            "program), or only the next level (Algorithm 1).",
+        ),
+    )
+    loss: Loss | None = field(
+        default=None,
+        metadata=_option(
+            checks.optional(checks.choice(*LOSSES)),
+            "|".join(LOSSES),
+            "Loss to minimise [default: log for 0/1 labels, square for ratings]",
+        ),
+    )
+    backend: str = field(
+        default="numba",
+        metadata=_option(
+            checks.text, "NAME", "What computes; `rafm-bench backends` lists them."
+        ),
+    )
+    threads: int = field(
+        default=1,
+        metadata=_option(
+            checks.whole(1), "N", "Threads of the backend; results do not depend on it."
+        ),
+    )
+    dtype: ParameterType = field(
+        default="float32",
+        metadata=_choice(("float32", "float64"), "Number type of the parameters."),
+    )
+    optimizer: OptimizerName = field(
+        default="adagrad",
+        metadata=_choice(OPTIMIZERS, "How a gradient changes the parameters."),
+    )
+    learning_rate: float = field(
+        default=0.1, metadata=_option(checks.real(above=0), "RATE", "Step size.")
+    )
+    dependent_learning_rate: float | None = field(
+        default=None,
+        metadata=_option(
+            checks.optional(checks.real(above=0)),
+            "RATE",
+            "Step size of dependent factors [default: --learning-rate]",
+        ),
+    )
+    l2: float = field(
+        default=1e-6,
+        metadata=_option(
+            checks.real(at_least=0), "X", "L2 penalty on what a batch touches."
+        ),
+    )
+    batch_size: int = field(
+        default=256, metadata=_option(checks.whole(1), "N", "Rows per step.")
+    )
+    epochs: int = field(
+        default=20,
+        metadata=_option(checks.whole(1), "N", "Passes over the data, at most."),
+    )
+    patience: int = field(
+        default=2,
+        metadata=_option(
+            checks.whole(0),
+            "N",
+            "Stop after N epochs without a better validation loss; 0 is never.",
+        ),
+    )
+    seed: int = field(
+        default=0,
+        metadata=_option(
+            checks.whole(0), "N", "Decides the first weights and the order of rows."
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        """Check every value, then the values against each other."""
+        for option in fields(self):
+            value = check_value(option, getattr(self, option.name), f"`{option.name}`")
+            object.__setattr__(self, option.name, value)
+        if not self.ranks:
+            object.__setattr__(self, "ranks", DEFAULT_RANKS.get(self.model, ()))
+        with door():
+            check_ranks_fit(self.model, self.ranks)
+        _check_rank_rule(self)
+
+
+def check_value(option: Field[Any], value: object, where: str) -> object:
+    """Return `value` as `option` types it; `where` begins the sentence of the error."""
+    try:
+        return option.metadata["check"](value)
+    except UserError as error:
+        raise UserError(f"{where} {error}") from None
+
+
+def _check_rank_rule(config: TrainConfig) -> None:
+    owned = {
+        "thresholds": ("--thresholds", bool(config.thresholds)),
+        "explicit": ("--levels", config.levels is not None),
+    }
+    for rule, (flag, given) in owned.items():
+        if given and config.rank_rule != rule:
+            raise UserError(
+                f"{flag} goes with --rank-rule {rule}, got --rank-rule "
+                f"{config.rank_rule}; give both, or neither"
+            )
+        if config.rank_rule == rule and not given:
+            raise UserError(f"--rank-rule {rule} needs {flag}; add it")

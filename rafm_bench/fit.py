@@ -1,0 +1,134 @@
+"""The epochs of a training run: train, validate, keep the best, stop in time."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from rafm_bench.errors import RunError
+from rafm_bench.metrics import selection_loss
+from rafm_bench.run import Epoch
+from rafm_bench.scoring import CHUNK_ROWS, Scorer, as_batch, measure_split
+from rafm_datasets import stream
+from rafm_kernels import Batch, Parameters, init_parameters, init_state, make_model
+
+if TYPE_CHECKING:
+    from rafm_bench.job import Job
+    from rafm_kernels import TrainState
+
+
+class Fitted(NamedTuple):
+    """The best epoch by validation loss, its parameters, and what every epoch did."""
+
+    parameters: Parameters
+    best_epoch: int
+    epochs: tuple[Epoch, ...]
+
+
+def fit(job: Job) -> Fitted:
+    """Train until epochs or patience run out; of equal epochs the earlier is best.
+
+    Memory: the parameters, the optimizer's sums, and a copy of the best parameters.
+    """
+    config = job.config
+    parameters = init_parameters(job.model, config.seed, config.dtype)
+    state = init_state(job.model, job.optimizer, parameters)
+    epochs: list[Epoch] = []
+    least, best, kept = math.inf, 0, parameters
+    for number in range(1, config.epochs + 1):
+        epochs.append(_run_epoch(job, state, number))
+        loss = selection_loss(job.model.loss, epochs[-1].valid)
+        if is_best := loss < least:
+            least, best = loss, number
+            kept = Parameters(*(array.copy() for array in parameters))
+        job.report.say(_summary(epochs[-1], is_best=is_best))
+        if config.patience and number - best >= config.patience:
+            break
+    return Fitted(kept, best, tuple(epochs))
+
+
+def scorer(job: Job, parameters: Parameters) -> Scorer:
+    """Return the scorer of a job's model with these parameters."""
+    return Scorer(job.backend, job.model, parameters, job.config.threads)
+
+
+def warm_up(job: Job) -> float:
+    """Compile the backend's functions on a row of their own; return the seconds."""
+    started = time.perf_counter()
+    config = job.config
+    rows = next(stream(job.data, "train", 1))
+    values = None if rows.values is None else np.ones(1, rows.values.dtype)
+    batch = Batch(np.array([0, 1]), np.zeros(1, np.int32), values, None, rows.labels)
+    model = make_model(config.model, [1], config.ranks, loss=job.model.loss)
+    parameters = init_parameters(model, 0, config.dtype)
+    state = init_state(model, job.optimizer, parameters)
+    job.backend.train(model, state, job.optimizer, batch, 1, config.threads)
+    job.backend.scores(model, parameters, batch, config.threads)
+    return time.perf_counter() - started
+
+
+def _run_epoch(job: Job, state: TrainState, number: int) -> Epoch:
+    started = time.perf_counter()
+    losses, n_rows = _train_pass(job, state, number)
+    seconds = time.perf_counter() - started
+    now = scorer(job, state.parameters)
+    stage = f"epoch {number}, validation"
+    valid = measure_split(now, job.data, "valid", job.report, stage)
+    return Epoch(
+        epoch=number,
+        train_loss=losses[0],
+        level_losses=losses[1:],
+        valid=valid,
+        seconds=seconds,
+        rows_per_second=n_rows / seconds,
+        valid_seconds=time.perf_counter() - started - seconds,
+    )
+
+
+def _train_pass(
+    job: Job, state: TrainState, number: int
+) -> tuple[tuple[float, ...], int]:
+    """Train on each row once; return the mean losses (all, each B_1k), and rows."""
+    config, total, done = job.config, job.data.rows("train"), 0
+    chunk_rows = max(1, CHUNK_ROWS // config.batch_size) * config.batch_size
+    sums = np.zeros(1 + job.model.layout.n_levels)
+    for rows in stream(
+        job.data, "train", chunk_rows, seed=config.seed, epoch=number - 1
+    ):
+        batch = as_batch(rows, job.model.layout)
+        before = int(state.step[0])
+        trained = job.backend.train(
+            job.model, state, job.optimizer, batch, config.batch_size, config.threads
+        )
+        if trained.bad_step >= 0:
+            raise RunError(_diverged(job, number, before + trained.bad_step + 1))
+        sums += [trained.loss_sum, *trained.level_loss_sums]
+        done += batch.n_rows
+        stage = f"epoch {number}/{config.epochs}"
+        job.report(stage, done, total, "rows", f"loss {sums[0] / done:.4f}")
+    return tuple((sums / done).tolist()), done
+
+
+def _summary(epoch: Epoch, *, is_best: bool) -> str:
+    valid = " ".join(
+        f"{name} {value:.4f}"
+        for name, value in epoch.valid.items()
+        if value is not None
+    )
+    return (
+        f"epoch {epoch.epoch:>3}  train {epoch.train_loss:.4f}  valid {valid}  "
+        f"{epoch.seconds:.1f} s  {epoch.rows_per_second:,.0f} rows/s"
+        f"{'  best' if is_best else ''}"
+    )
+
+
+def _diverged(job: Job, epoch: int, step: int) -> str:
+    config = job.config
+    return (
+        f"the loss is not finite at step {step:,} (epoch {epoch}) with "
+        f"{config.optimizer} at learning rate {config.learning_rate:g}; try "
+        f"--learning-rate {min(0.1, config.learning_rate / 10):g}"
+    )

@@ -1,0 +1,111 @@
+"""What one training run works with, made once from its config and its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rafm_bench.config import TrainConfig
+from rafm_bench.errors import UserError, door
+from rafm_bench.levels import read_levels
+from rafm_kernels import Model, Optimizer, RankLayout, load_backend
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rafm_bench.progress import Reporter
+    from rafm_datasets import PreparedData
+    from rafm_kernels import Backend, Loss
+
+TASK_LOSS: dict[str, Loss] = {"classification": "log", "regression": "square"}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Config, data and what was made of them; `counts` are the training counts."""
+
+    config: TrainConfig
+    data: PreparedData
+    counts: NDArray[np.int64]
+    model: Model
+    optimizer: Optimizer
+    backend: Backend
+    report: Reporter
+
+
+def make_job(config: TrainConfig, data: PreparedData, report: Reporter) -> Job:
+    """Make a job; UserError where config and data do not go together."""
+    loss = _loss(config, data)
+    config = replace(config, loss=loss)
+    for split in ("train", "valid"):
+        if split not in data.splits:
+            raise UserError(
+                f"{data.folder}: split {split} holds no rows, and training needs them; "
+                "prepare the data with rows in train and valid"
+            )
+    layout = make_layout(config, data, report)
+    with door():
+        return Job(
+            config=config,
+            data=data,
+            counts=data.train_counts(),
+            model=Model(config.model, layout, loss, config.projection),
+            optimizer=Optimizer(
+                config.optimizer,
+                config.learning_rate,
+                config.dependent_learning_rate,
+                config.l2,
+            ),
+            backend=load_backend(config.backend),
+            report=report,
+        )
+
+
+def level_counts(data: PreparedData) -> NDArray[np.int64]:
+    """Return the counts that ids and ranks go by: those of training, as a rule.
+
+    Data prepared with `--count-splits all` (the paper's protocol) go by all splits.
+    """
+    if data.manifest.parameters.get("count_splits") != "all":
+        return data.train_counts()
+    splits = data.frequencies().select("train_count", "valid_count", "test_count")
+    counts: NDArray[np.int64] = splits.sum_horizontal().to_numpy()
+    return counts
+
+
+def make_layout(
+    config: TrainConfig, data: PreparedData, report: Reporter
+) -> RankLayout:
+    """Lay the config's ranks out over the data's features."""
+    levels = None
+    if config.levels is not None:
+        levels = read_levels(Path(config.levels), data, len(config.ranks), report)
+    with door():
+        return RankLayout.from_counts(
+            level_counts(data),
+            config.ranks,
+            config.rank_rule,
+            thresholds=config.thresholds or None,
+            levels=levels,
+        )
+
+
+def layout_of_flags(
+    flags: dict[str, Any], data: PreparedData, report: Reporter
+) -> RankLayout | None:
+    """Lay out the ranks that flags ask for; None where no flag was given."""
+    if not flags:
+        return None
+    return make_layout(TrainConfig(model="rafm", **flags), data, report)
+
+
+def _loss(config: TrainConfig, data: PreparedData) -> Loss:
+    loss = config.loss or TASK_LOSS[data.task]
+    if loss == "log" and data.task == "regression":
+        raise UserError(
+            f"{data.folder}: loss log needs labels 0 and 1, and this data holds "
+            "ratings; use --loss square"
+        )
+    return loss

@@ -1,0 +1,94 @@
+"""A trained model as one safetensors file that is enough to score with.
+
+The file holds no date and one metadata key, so equal models are equal bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rafm_bench.errors import UserError, door
+from rafm_kernels import (
+    Model,
+    Parameters,
+    RankLayout,
+    parameter_arrays,
+    parameters_from_arrays,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+METADATA_KEY = "rafm_bench"
+FORMAT_VERSION = 1
+
+
+class SavedModel(NamedTuple):
+    """A model, its parameters, and the fingerprint of the data that gave its ids."""
+
+    model: Model
+    parameters: Parameters
+    data_fingerprint: str
+
+
+def save_model(file: Path, saved: SavedModel) -> None:
+    """Write a model file."""
+    from safetensors.numpy import save_file
+
+    model, parameters, fingerprint = saved
+    layout = model.layout
+    about = {
+        "format_version": FORMAT_VERSION,
+        "model": model.name,
+        "loss": model.loss,
+        "projection": model.projection,
+        "rank_dims": layout.rank_dims,
+        "features_at_rank": layout.features_at_rank,
+        "n_features": layout.n_features,
+        "n_trained": layout.n_trained,
+        "data_fingerprint": fingerprint,
+    }
+    arrays = parameter_arrays(parameters, layout)
+    if layout.order is not None:
+        arrays["order"] = layout.order
+    save_file(arrays, file, metadata={METADATA_KEY: json.dumps(about)})
+
+
+def load_model(file: Path) -> SavedModel:
+    """Read a model file; UserError when it is not one, or of a newer version."""
+    arrays, about = _read(file)
+    if about["format_version"] > FORMAT_VERSION:
+        raise UserError(
+            f"{file}: model format {about['format_version']} is newer than "
+            f"{FORMAT_VERSION}, the newest this version reads; upgrade rafm-bench"
+        )
+    layout = RankLayout(
+        rank_dims=tuple(about["rank_dims"]),
+        features_at_rank=tuple(about["features_at_rank"]),
+        n_features=about["n_features"],
+        n_trained=about["n_trained"],
+        order=arrays.pop("order", None),
+    )
+    model = Model(about["model"], layout, about["loss"], about["projection"])
+    with door():
+        parameters = parameters_from_arrays(arrays, layout)
+    return SavedModel(model, parameters, about["data_fingerprint"])
+
+
+def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    if not file.is_file():
+        raise UserError(f"{file}: no such model file; train a model first")
+    try:
+        with safe_open(file, framework="np") as opened:
+            metadata = opened.metadata() or {}
+            arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
+    except SafetensorError as error:
+        raise UserError(f"{file}: not a readable safetensors file: {error}") from None
+    if METADATA_KEY not in metadata:
+        raise UserError(
+            f"{file}: was not written by rafm-bench; pass a RUN's own model"
+        )
+    return arrays, json.loads(metadata[METADATA_KEY])

@@ -1,0 +1,152 @@
+"""A finished training run on disk: its model, config, history and result."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from rafm_bench.config import TrainConfig
+from rafm_bench.config_file import config_json, read_config_values
+from rafm_bench.cost import Cost
+from rafm_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rafm_bench.metrics import Metrics
+
+RESULT_VERSION = 1
+MODEL, CONFIG, HISTORY, RESULT = (
+    "model.safetensors",
+    "config.json",
+    "history.csv",
+    "result.json",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One pass over the training rows, and the validation after it.
+
+    Attributes
+    ----------
+    train_loss : mean loss of the rows, each scored before its own step
+    level_losses : the same of every B_1k, k = 1..m
+    seconds, rows_per_second : of the pass alone, without validation
+    """
+
+    epoch: int
+    train_loss: float
+    level_losses: tuple[float, ...]
+    valid: Metrics
+    seconds: float
+    rows_per_second: float
+    valid_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What result.json holds; `test` is measured once, at the best epoch."""
+
+    model: str
+    ranks: tuple[int, ...]
+    loss: str
+    backend: str
+    threads: int
+    seed: int
+    data: str
+    data_fingerprint: str
+    n_features: int
+    features_at_rank: tuple[int, ...]
+    n_parameters: int
+    n_rows_per_epoch: int
+    predicted_cost: Cost
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+    valid: Metrics
+    test: Metrics | None
+    notes: tuple[str, ...]
+    compile_seconds: float
+    peak_memory_bytes: int
+    versions: dict[str, str]
+    result_version: int = RESULT_VERSION
+
+    @property
+    def seconds_per_epoch(self) -> float:
+        """Median seconds of a training pass."""
+        ordered = sorted(epoch.seconds for epoch in self.epochs)
+        return ordered[len(ordered) // 2]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder that was read."""
+
+    folder: Path
+    config: TrainConfig
+    result: RunResult
+
+
+def write_run(folder: Path, config: TrainConfig, result: RunResult) -> None:
+    """Write config, history and result of a run into its folder."""
+    (folder / CONFIG).write_text(config_json(config), encoding="utf-8")
+    text = json.dumps(asdict(result), indent=2, allow_nan=False)
+    (folder / RESULT).write_text(text + "\n", encoding="utf-8")
+    rows = [_history_row(epoch) for epoch in result.epochs]
+    with (folder / HISTORY).open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_run(folder: Path) -> Run:
+    """Read a finished run; UserError when the folder is not one."""
+    file = folder / RESULT
+    if not file.is_file():
+        raise UserError(
+            f"{folder}: not a finished run (it has no {RESULT}); pass the folder that "
+            "`rafm-bench train` wrote by --out"
+        )
+    try:
+        written = json.loads(file.read_text(encoding="utf-8"))
+        version = written["result_version"]
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{file}: damaged; train the run again") from None
+    if version > RESULT_VERSION:
+        raise UserError(
+            f"{file}: result version {version} is newer than {RESULT_VERSION}, the "
+            "newest this version reads; upgrade rafm-bench"
+        )
+    config = TrainConfig(**read_config_values(folder / CONFIG))
+    return Run(folder, config, _read_result(written))
+
+
+def _read_result(written: dict[str, Any]) -> RunResult:
+    nested = {
+        "epochs": [_read(Epoch, epoch) for epoch in written["epochs"]],
+        "predicted_cost": _read(Cost, written["predicted_cost"]),
+    }
+    result: RunResult = _read(RunResult, written | nested)
+    return result
+
+
+def _read(noun: Any, written: dict[str, Any]) -> Any:
+    return noun(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in written.items()}
+    )
+
+
+def _history_row(epoch: Epoch) -> dict[str, Any]:
+    levels = {
+        f"level_{k}_loss": loss for k, loss in enumerate(epoch.level_losses, start=1)
+    }
+    return {
+        "epoch": epoch.epoch,
+        "train_loss": epoch.train_loss,
+        **levels,
+        **{f"valid_{name}": value for name, value in epoch.valid.items()},
+        "seconds": epoch.seconds,
+        "rows_per_second": epoch.rows_per_second,
+    }

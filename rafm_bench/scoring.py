@@ -1,0 +1,85 @@
+"""Rows of a split in, their scores out: shared by validation, test and prediction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from rafm_bench.errors import RunError, UserError
+from rafm_bench.metrics import measure
+from rafm_datasets import stream
+from rafm_kernels import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from rafm_bench.metrics import Metrics
+    from rafm_bench.progress import Reporter
+    from rafm_datasets import PreparedData, Rows
+    from rafm_kernels import Backend, Model, Parameters, RankLayout
+
+CHUNK_ROWS = 65_536
+
+
+class Scorer(NamedTuple):
+    """A model that can score: what a backend's `scores` needs besides rows."""
+
+    backend: Backend
+    model: Model
+    parameters: Parameters
+    n_threads: int
+
+
+class Scored(NamedTuple):
+    """Scores and labels of rows, in the order of the split's files."""
+
+    scores: NDArray[np.float64]
+    labels: NDArray[np.float32]
+
+
+def as_batch(rows: Rows, layout: RankLayout) -> Batch:
+    """Take rows of prepared data as a batch, their ids as the layout's."""
+    ids = layout.remap(rows.ids).astype(np.int32, copy=False)
+    return Batch(rows.indptr, ids, rows.values, rows.fields, rows.labels)
+
+
+def score_chunks(scorer: Scorer, data: PreparedData, split: str) -> Iterator[Scored]:
+    """Score a split chunk by chunk; UserError where the data has no such rows."""
+    if split not in data.splits:
+        raise UserError(
+            f"{data.folder}: split {split!r} holds no rows; choose one of "
+            f"{', '.join(data.splits)}"
+        )
+    backend, model, parameters, n_threads = scorer
+    for rows in stream(data, split, CHUNK_ROWS):
+        batch = as_batch(rows, model.layout)
+        yield Scored(backend.scores(model, parameters, batch, n_threads), rows.labels)
+
+
+def score_split(
+    scorer: Scorer, data: PreparedData, split: str, report: Reporter, stage: str
+) -> Scored:
+    """Score a whole split into memory, 12 bytes a row."""
+    chunks, done = [], 0
+    for chunk in score_chunks(scorer, data, split):
+        chunks.append(chunk)
+        done += len(chunk.labels)
+        report(stage, done, data.rows(split), "rows")
+    return Scored(*(np.concatenate(column) for column in zip(*chunks, strict=True)))
+
+
+def measure_split(
+    scorer: Scorer, data: PreparedData, split: str, report: Reporter, stage: str
+) -> Metrics:
+    """Score a split and measure the model's quality on it."""
+    scored = score_split(scorer, data, split, report, stage)
+    finite = np.isfinite(scored.scores)
+    if not finite.all():
+        raise RunError(
+            f"{int(np.count_nonzero(~finite)):,} of {finite.size:,} scores of split "
+            f"{split} are not finite; train with a smaller --learning-rate"
+        )
+    return measure(scorer.model.loss, *scored)

@@ -1,0 +1,116 @@
+"""Results as text for people: tables and bars on a console."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from rafm_bench.backend_check import REFERENCE
+from rafm_bench.compare import compare
+from rafm_bench.words import figure, size, times
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from rafm_bench.backend_check import BackendCheck
+    from rafm_bench.compare import Comparison
+    from rafm_bench.evaluate import Evaluation
+    from rafm_bench.explain import Feature
+    from rafm_bench.run import Run
+
+
+def table(*columns: str, left: int = 1) -> Table:
+    """Make a plain table whose columns after the first `left` are right-aligned."""
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for index, column in enumerate(columns):
+        made.add_column(column, justify="left" if index < left else "right")
+    return made
+
+
+def show_run(run: Run, console: Console) -> None:
+    """Print what a finished run came to."""
+    show_comparison(compare([run]), console)
+    console.print(
+        f"best epoch {run.result.best_epoch} of {len(run.result.epochs)}, peak memory "
+        f"{size(run.result.peak_memory_bytes)}, written to {run.folder}"
+    )
+
+
+def show_metrics(evaluation: Evaluation, console: Console) -> None:
+    """Print the quality of a run on a split."""
+    made = table("split", "rows", *evaluation.metrics)
+    values = (figure(value) for value in evaluation.metrics.values())
+    made.add_row(evaluation.split, f"{evaluation.n_rows:,}", *values)
+    console.print(made)
+    show_notes(evaluation.notes, console)
+
+
+def show_comparison(comparison: Comparison, console: Console) -> None:
+    """Print runs beside each other, in brackets relative to the first."""
+    names = dict.fromkeys(name for run in comparison.runs for name in run.test or {})
+    made = table(
+        "run", "model", "ranks", *names, "parameters", "s/epoch", "work/row", left=3
+    )
+    for run in comparison.runs:
+        later = run is not comparison.runs[0]
+        test = run.test or {}
+        made.add_row(
+            run.run,
+            run.model,
+            ",".join(map(str, run.ranks)) or "-",
+            *(figure(test.get(name)) for name in names),
+            f"{run.n_parameters:,}" + later * times(run.relative_parameters),
+            f"{run.seconds_per_epoch:.2f}" + later * times(run.relative_seconds),
+            f"{run.cost_per_row:,.0f}" + later * times(run.relative_cost),
+        )
+    console.print(made)
+    show_notes(comparison.notes, console)
+
+
+def show_feature(feature: Feature, console: Console) -> None:
+    """Print one feature."""
+    made = table("what", "value")
+    value = "-" if feature.value is None else feature.value
+    rows = {
+        "id": f"{feature.id}",
+        "field": feature.field,
+        "value": value,
+        "kind": feature.kind,
+        **{f"rows in {name}": f"{n:,}" for name, n in feature.counts.items()},
+        "mean label in train": figure(feature.label_mean),
+    }
+    if feature.level is not None:
+        rows |= {"level": f"{feature.level}", "rank": f"{feature.rank}"}
+    for name, text in rows.items():
+        made.add_row(name, text)
+    console.print(made)
+    show_notes([feature.note] if feature.note else [], console)
+
+
+def show_backends(checks: Sequence[BackendCheck], cpus: int, console: Console) -> None:
+    """Print the backends and their self-check."""
+    made = table("backend", "available", "self-check", "seconds", left=3)
+    for check in checks:
+        available = "yes" if check.available else "no"
+        made.add_row(check.name, available, _verdict(check), f"{check.seconds:.2f}")
+    console.print(made)
+    console.print(f"{cpus} processors are usable here")
+
+
+def _verdict(check: BackendCheck) -> str:
+    if check.difference is None:
+        return check.problem or "-"
+    if check.name == REFERENCE:
+        return "is the reference"
+    words = "agrees to" if check.agrees else "DIFFERS by"
+    return f"{words} {check.difference:.0e}"
+
+
+def show_notes(notes: Sequence[str], console: Console) -> None:
+    """Print remarks, one a line."""
+    for note in notes:
+        console.print(f"note: {note}", markup=False)

@@ -1,0 +1,86 @@
+"""The command line as a whole: help, laziness, exit codes, one line per mistake."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from rafm_bench import __version__
+from rafm_bench.cli.program import COMMANDS, main
+
+HEAVY = ("numba", "polars", "pyarrow", "dask", "matplotlib", "rich", "jinja2")
+
+
+def run(*words: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(main, list(words), prog_name="rafm-bench")
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["train"]], ids=["program", "train"])
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    script = (
+        "import sys\n"
+        "from rafm_bench.cli import main\n"
+        f"try: main({[*words, '--help']})\n"
+        f"except SystemExit: print([m for m in {HEAVY} if m in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_every_command_ends_with_an_example(name: str) -> None:
+    code, stdout, _ = run(name, "--help")
+    assert code == 0
+    assert stdout.rstrip().splitlines()[-1].startswith(f"    rafm-bench {name} ")
+    assert "--json" in stdout
+
+
+def test_the_program_runs_as_a_module_and_tells_its_version() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rafm_bench", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == f"rafm-bench, version {__version__}"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trian"], "no such command 'trian'"),
+        (["train", "x"], "missing option '--out'"),
+        (["train", "x", "--out", "y", "--ranks", "16,8"], "--ranks must increase"),
+        (["train", "x", "--out", "y", "--epochs", "ten"], "--epochs must be a whole"),
+        (["train", "x", "--out", "y", "--model", "ffm"], "--model must be one of lr,"),
+        (["train", "x", "--out", "y", "--speed", "1"], "no such option '--speed'"),
+    ],
+)
+def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(
+    words: list[str], message: str
+) -> None:
+    code, stdout, stderr = run(*words)
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith("rafm-bench: ")
+    assert stderr.count("\n") == 1
+    assert message in stderr
+
+
+def test_ctrl_c_is_exit_code_130_with_a_word_on_what_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @click.command("backends")
+    def command() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rafm_bench.cli.backends.command", command)
+    code, _, stderr = run("backends")
+    assert code == 130
+    assert stderr.endswith("rafm-bench: interrupted; nothing was written\n")
