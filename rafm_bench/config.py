@@ -116,7 +116,7 @@ class TrainConfig:
         metadata=_choice(OPTIMIZERS, "How a gradient changes the parameters."),
     )
     learning_rate: float = field(
-        default=0.1, metadata=_option(checks.real(above=0), "RATE", "Step size.")
+        default=0.05, metadata=_option(checks.real(above=0), "RATE", "Step size.")
     )
     dependent_learning_rate: float | None = field(
         default=None,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rafm_bench.config import TrainConfig
+from rafm_bench.counts import level_counts
 from rafm_bench.errors import UserError, door
 from rafm_bench.levels import read_levels
 from rafm_kernels import Model, Optimizer, RankLayout, load_backend
@@ -61,18 +62,6 @@ def make_job(config: TrainConfig, data: PreparedData, report: Reporter) -> Job:
             backend=load_backend(config.backend),
             report=report,
         )
-
-
-def level_counts(data: PreparedData) -> NDArray[np.int64]:
-    """Return the counts that ids and ranks go by: those of training, as a rule.
-
-    Data prepared with `--count-splits all` (the paper's protocol) go by all splits.
-    """
-    if data.manifest.parameters.get("count_splits") != "all":
-        return data.train_counts()
-    splits = data.frequencies().select("train_count", "valid_count", "test_count")
-    counts: NDArray[np.int64] = splits.sum_horizontal().to_numpy()
-    return counts
 
 
 def make_layout(

@@ -58,7 +58,7 @@ def frequency_plot(summary: DataSummary) -> Figure:
         ["never", *(short(10**power) for power in powers)],
     )
     axes.grid(visible=False, axis="x")
-    axes.set_xlabel("times seen in training")
+    axes.set_xlabel(f"times seen in {summary.counted_in}")
     axes.set_ylabel("features")
     _draw_rank_cuts(axes, summary)
     return figure

@@ -134,7 +134,7 @@ def _pictures(
         if len(run.result.ranks) > 1
     ]
     if data:
-        about = "Features by training count, both axes in log scale"
+        about = "Features by how often they are seen, both axes in log scale"
         cuts = "; above the bars, the highest rank that features of that count carry"
         about += cuts if data.levels else ""
         drawn = plots.frequency_plot(data)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rafm_bench.cost import Cost, predict_cost
+from rafm_bench.counts import counted_in, level_counts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +38,7 @@ class FieldSummary:
 
 @dataclass(frozen=True, slots=True)
 class FrequencyBin:
-    """Features with a training count in `lowest`..`highest` (the paper's Fig. 1)."""
+    """Features that count `lowest`..`highest` times (the paper's Fig. 1)."""
 
     lowest: int
     highest: int
@@ -66,6 +67,7 @@ class DataSummary:
     task: str
     n_features: int
     n_trained: int
+    counted_in: str
     splits: tuple[SplitSummary, ...]
     fields: tuple[FieldSummary, ...]
     frequencies: tuple[FrequencyBin, ...]
@@ -79,14 +81,15 @@ class DataSummary:
 
 def summarize(data: PreparedData, layout: RankLayout | None = None) -> DataSummary:
     """Summarize prepared data, and a layout on it where one is given."""
-    counts = data.train_counts()
-    cost = predict_cost(layout, counts, data.rows("train")) if layout else None
+    counts, trained = level_counts(data), data.train_counts()
+    cost = predict_cost(layout, trained, data.rows("train")) if layout else None
     return DataSummary(
         folder=str(data.folder),
         fingerprint=data.fingerprint,
         task=data.task,
         n_features=data.n_features,
-        n_trained=int(np.count_nonzero(counts)),
+        n_trained=int(np.count_nonzero(trained)),
+        counted_in=counted_in(data),
         splits=tuple(
             SplitSummary(name, split.rows, _label_mean(split))
             for name, split in data.manifest.splits.items()
@@ -102,7 +105,7 @@ def summarize(data: PreparedData, layout: RankLayout | None = None) -> DataSumma
 
 
 def frequency_bins(counts: NDArray[np.int64]) -> tuple[FrequencyBin, ...]:
-    """Count features by the power of two of their training count; count 0 apart."""
+    """Count features by the power of two of their count; count 0 apart."""
     bins = [FrequencyBin(0, 0, int(np.count_nonzero(counts == 0)))]
     exponents = np.frexp(counts[counts > 0].astype(np.float64))[1] - 1
     for exponent, n_features in enumerate(np.bincount(exponents).tolist()):

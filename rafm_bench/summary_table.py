@@ -62,7 +62,7 @@ def _show_levels(summary: DataSummary, console: Console) -> None:
 
 def _show_frequencies(summary: DataSummary, console: Console) -> None:
     most = max(one.n_features for one in summary.frequencies)
-    made = table("seen in training", "features", "", "")
+    made = table(f"seen in {summary.counted_in}", "features", "", "")
     made.columns[2].justify = made.columns[3].justify = "left"
     for one in summary.frequencies:
         span = f"{one.lowest:,}"

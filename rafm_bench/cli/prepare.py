@@ -8,6 +8,7 @@ import click
 
 from rafm_bench.cli.options import NumbersOf, SizeInBytes, given, json_option
 from rafm_bench.cli.output import show
+from rafm_datasets import source_names
 
 EXAMPLE = """\b
 Examples:
@@ -16,7 +17,13 @@ Examples:
 """
 
 
-@click.command("prepare", epilog=EXAMPLE)
+HELP = f"""Prepare raw files for training: split, count, encode, write Parquet.
+
+SOURCE is the format of the raw files: {", ".join(source_names())}.
+"""
+
+
+@click.command("prepare", epilog=EXAMPLE, help=HELP)
 @click.argument("source")
 @click.argument("raw", metavar="RAW...", nargs=-1, required=True)
 @click.option("--out", metavar="DIR", required=True, help="Folder to write.")
@@ -61,10 +68,7 @@ Examples:
 )
 @json_option
 def command(as_json: bool, **flags: Any) -> None:
-    """Prepare raw files for training: count, encode, split, write Parquet.
-
-    SOURCE is the format of the raw files; a wrong one lists those that are known.
-    """
+    """Prepare raw files for training."""
     from rafm_bench import summary_table
     from rafm_bench.errors import leaving
     from rafm_bench.progress import reporter

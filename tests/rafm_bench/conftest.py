@@ -44,12 +44,8 @@ def prepare_libfm(folder: Path, *, ratings: bool = False, n_rows: int = 4000) ->
         file = folder / f"{name}.libfm"
         file.write_text("\n".join(lines) + "\n", encoding="ascii")
         raw.append(str(file))
-    out = folder / "data"
-    options = PrepareOptions(
-        source="libfm", raw=tuple(raw), out=str(out), split="given", workers=1
-    )
-    prepare(options)
-    return out
+    out = str(folder / "data")
+    return prepare(PrepareOptions("libfm", tuple(raw), out, "given")).folder
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 import pytest
 from click.testing import CliRunner
 
@@ -15,6 +16,7 @@ from rafm_bench.cli.program import main
 from rafm_bench.compare import compare
 from rafm_bench.metrics import auc
 from rafm_bench.summary import frequency_bins
+from rafm_datasets import open_prepared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,6 +88,22 @@ def test_inspect_tells_sizes_that_add_up(
     cost = summary["cost"]
     assert cost["per_row"] == pytest.approx(4 * 2 + 16 * high["features_per_row"])
     assert cost["ratio"] == pytest.approx(cost["per_row"] / 32)
+
+
+def test_data_counted_over_all_splits_has_its_levels_by_those_counts(
+    clicks: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    raw = [clicks.parent / f"{name}.libfm" for name in ("train", "valid", "test")]
+    flags = ["--split", "given", "--count-splits", "all"]
+    prepared = told("prepare", "libfm", *raw, *flags, "--out", data)
+    summary = told("inspect", data, "--ranks", "4,16")
+    assert prepared["fingerprint"] == summary["fingerprint"]
+    counts = open_prepared(data).frequencies().select(cs.ends_with("_count"))
+    above = (counts.sum_horizontal() > 8).sum()
+    assert summary["counted_in"] == "all splits"
+    assert summary["levels"][1]["n_features"] == above
+    assert summary["levels"][1]["least_count"] >= 9
 
 
 def test_inspect_without_ranks_tells_no_levels(clicks: Path) -> None:
