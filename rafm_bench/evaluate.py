@@ -66,10 +66,19 @@ def predict(run: Run, folder: Path, split: str, out: Path, report: Reporter) -> 
     return done
 
 
+def _recorded(run: Run) -> Path:
+    folder = Path(run.result.data)
+    if not folder.exists():
+        raise UserError(
+            f"{run.folder}: its data is no longer at {folder}; name it by --data"
+        )
+    return folder
+
+
 def _open(run: Run, folder: Path | None) -> tuple[Scorer, PreparedData]:
     """Load a run's model and the data, and see that its ids are the model's."""
     saved = load_model(run.folder / MODEL)
-    data = open_prepared(folder or Path(run.result.data))
+    data = open_prepared(folder or _recorded(run))
     n_features = saved.model.layout.n_features
     if (data.fingerprint, data.n_features) != (saved.data_fingerprint, n_features):
         raise UserError(

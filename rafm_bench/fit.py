@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from rafm_kernels import TrainState
 
 
+NOTICED = 3.0
+"""Seconds of compiling that deserve a remark."""
+
+
 class Fitted(NamedTuple):
     """The best epoch by validation loss, its parameters, and what every epoch did."""
 
@@ -59,6 +63,7 @@ def warm_up(job: Job) -> float:
     """Compile the backend's functions on a row of their own; return the seconds."""
     started = time.perf_counter()
     config = job.config
+    job.report("compiling", 0, None, "")
     rows = next(stream(job.data, "train", 1))
     values = None if rows.values is None else np.ones(1, rows.values.dtype)
     batch = Batch(np.array([0, 1]), np.zeros(1, np.int32), values, None, rows.labels)
@@ -67,7 +72,10 @@ def warm_up(job: Job) -> float:
     state = init_state(model, job.optimizer, parameters)
     job.backend.train(model, state, job.optimizer, batch, 1, config.threads)
     job.backend.scores(model, parameters, batch, config.threads)
-    return time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    if seconds > NOTICED:
+        job.report.say(f"compiled in {seconds:.1f} s; later runs find it on disk")
+    return seconds
 
 
 def _run_epoch(job: Job, state: TrainState, number: int) -> Epoch:

@@ -116,6 +116,8 @@ def _bars(stream: TextIO) -> Progress:
         """Units done, of how many, and how many a second."""
 
         def render(self, task: Task) -> Text:
+            if task.total is None and not task.completed:
+                return Text()
             of = "" if task.total is None else f"/{task.total:,.0f}"
             rate = "" if task.speed is None else f"  {task.speed:,.0f}/s"
             return Text(f"{task.completed:,.0f}{of} {task.fields['unit']}{rate}")

@@ -11,7 +11,7 @@ from rafm_bench.cost import predict_cost
 from rafm_bench.errors import leaving
 from rafm_bench.fit import fit, scorer, warm_up
 from rafm_bench.job import Job, make_job
-from rafm_bench.memory import peak_memory_bytes
+from rafm_bench.memory import forget_peak_memory, peak_memory_bytes
 from rafm_bench.metrics import Metrics, notes_on
 from rafm_bench.model_file import SavedModel, save_model
 from rafm_bench.run import MODEL, Run, RunResult, read_run, write_run
@@ -47,6 +47,7 @@ def train(config: TrainConfig, data: PreparedData, out: Path, report: Reporter) 
     Interrupted                       on Ctrl-C; nothing is left behind
     """
     refuse_existing(out)
+    forget_peak_memory()
     job = make_job(config, data, report)
     nothing = f"nothing is left of {out}, which appears when training ends"
     with leaving(nothing), staged_folder(out) as folder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -44,7 +45,8 @@ class Program(click.Group):
             code = super().main(*args, **{**options, "standalone_mode": False})
         except Exception as error:
             code, message = explain(error)
-            click.echo(f"rafm-bench: {message}", err=True)
+            if message:
+                click.echo(f"rafm-bench: {message}", err=True)
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -61,6 +63,9 @@ def explain(error: Exception) -> tuple[int, str]:
             return USER_MISTAKE, error.format_message()
         case RunError():
             return FAILURE, str(error)
+        case BrokenPipeError():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILURE, ""
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
             return FAILURE, f"{where}{error.strerror or error}"

@@ -84,3 +84,11 @@ def test_ctrl_c_is_exit_code_130_with_a_word_on_what_is_left(
     code, _, stderr = run("backends")
     assert code == 130
     assert stderr.endswith("rafm-bench: interrupted; nothing was written\n")
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    script = f"{sys.executable} -m rafm_bench backends --json | true"
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
