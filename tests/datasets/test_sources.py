@@ -315,8 +315,9 @@ def test_chunks_workers_and_memory_do_not_change_the_data(
 ) -> None:
     path, _ = made(sample, tmp_path)
     whole = prepare_into(source, path, workers=1, **sample.options)
-    monkeypatch.setattr("rafm_datasets.budget.CHUNK_BYTES", (999, 999))
-    monkeypatch.setattr("rafm_datasets.vocabulary._BYTES_PER_ENTRY", 1 << 22)
+    size = path.stat().st_size // 12
+    monkeypatch.setattr("rafm_datasets.budget.CHUNK_BYTES", (size, size))
+    monkeypatch.setattr("rafm_datasets.vocabulary._BYTES_PER_ENTRY", 1 << 20)
     parts = prepare_into(
         source, path, workers=3, memory_limit=1 << 30, **sample.options
     )
