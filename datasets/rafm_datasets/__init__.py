@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from rafm_datasets.epochs import stream as stream
     from rafm_datasets.errors import DataError as DataError
     from rafm_datasets.execute import Progress as Progress
+    from rafm_datasets.generation import Generated as Generated
+    from rafm_datasets.generation import generate as generate
+    from rafm_datasets.generators import generator_names as generator_names
     from rafm_datasets.manifest import Field as Field
     from rafm_datasets.manifest import Manifest as Manifest
     from rafm_datasets.mixture import Mixing as Mixing
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "DataError": "errors",
     "Field": "manifest",
+    "Generated": "generation",
     "Manifest": "manifest",
     "Mixing": "mixture",
     "PrepareOptions": "options",
@@ -37,6 +41,8 @@ _HOMES = {
     "Rows": "rows",
     "SOURCES": "sources",
     "find_finished": "pipeline",
+    "generate": "generation",
+    "generator_names": "generators",
     "load_source": "sources",
     "mixing": "mixture",
     "open_prepared": "prepared",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from rafm_datasets.errors import DataError
-from rafm_datasets.files import write_json
+from rafm_datasets.files import sha256_of, write_json
 from rafm_datasets.frequencies import FREQUENCIES_NAME
 from rafm_datasets.manifest import (
     MANIFEST_NAME,
@@ -60,9 +60,10 @@ def finished_manifest(
         _refuse_foreign(out)
         return None
     manifest = read_manifest(out)
-    if options.overwrite and not _same(manifest, options, inputs):
+    same = _same(manifest, options, inputs) and _unchanged(out, manifest, inputs)
+    if options.overwrite and not same:
         return None
-    if not _same(manifest, options, inputs):
+    if not same:
         raise DataError(
             f"{out} was prepared already, from other raw files or with other "
             "parameters; choose another --out, or replace it with --overwrite"
@@ -89,6 +90,16 @@ def _same(
         and manifest.seed == options.seed
         and manifest.parameters == options.parameters
         and made_of == [(_base(item), item.size(), item.split) for item in inputs]
+    )
+
+
+def _unchanged(out: Path, manifest: Manifest, inputs: Sequence[RawInput]) -> bool:
+    """Tell whether raw files touched since still hold the same bytes."""
+    written = (out / MANIFEST_NAME).stat().st_mtime_ns
+    return all(
+        sha256_of(Path(item.path)) == raw.sha256
+        for item, raw in zip(inputs, manifest.raw_files, strict=True)
+        if item.stamp()[1] > written
     )
 
 

@@ -98,9 +98,14 @@ def test_a_changed_raw_file_is_not_taken_for_the_old_one(
 ) -> None:
     raw = write_libfm(200)
     data = prepare_into("libfm", raw)
-    raw.write_text(raw.read_text() + "1 1:1\n")
-    with pytest.raises(DataError, match="other raw files"):
-        prepare_into("libfm", raw, out=data.folder)
+    text = raw.read_text()
+    for changed in (text + "1 1:1\n", "1" + text[1:], "0" + text[1:]):
+        raw.write_text(changed)
+        if changed == text:  # touched only
+            assert prepare_into("libfm", raw, out=data.folder) == data
+            continue
+        with pytest.raises(DataError, match="other raw files"):
+            prepare_into("libfm", raw, out=data.folder)
 
 
 def test_a_folder_of_something_else_is_left_alone(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -119,3 +120,28 @@ def test_movielens_latest_small_has_its_rows_users_and_movies(
     assert sum(map(data.rows, SPLITS)) == 100_836
     assert set(label_counts(data)) == {n / 2 for n in range(1, 11)}
     assert [field.n_features - 2 for field in data.fields] == [610, 9_724]
+
+
+def test_criteo_has_its_rows_clicks_and_distinct_values(
+    prepare_into: Prepare, real_data: Path
+) -> None:
+    raw = [
+        real_data / "criteo" / f"{name}.tsv.gz" for name in ("train", "valid", "test")
+    ]
+    data = prepare_into("criteo", *raw, split="given")
+    assert [data.rows(split) for split in SPLITS] == [7_200, 409, 391]
+    positives = [data.manifest.splits[split].positives for split in SPLITS]
+    assert positives == [1_549, 93, 86]
+    with gzip.open(raw[0], "rt") as file:
+        cells = [line.rstrip("\n").split("\t")[1:] for line in file]
+    of_field = [{row[j] for row in cells} - {""} for j in range(39)]
+    assert sum(map(len, of_field[13:])) == 34_431
+    n_values = [field.n_features - 2 for field in data.fields]
+    assert n_values[13:] == [len(values) for values in of_field[13:]]
+    for values, n in zip(of_field[:13], n_values, strict=False):
+        numbers = {int(value) for value in values}
+        assert n == len({math.floor(math.log(x) ** 2) if x > 2 else x for x in numbers})
+    empty = sum(row.count("") for row in cells) / (39 * len(cells))
+    nulls = data.frequencies().filter(kind="null")["train_count"].sum()
+    assert nulls / (39 * 7_200) == pytest.approx(empty)
+    assert abs(empty - 0.142) < 0.01

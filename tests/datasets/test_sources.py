@@ -7,6 +7,7 @@ read back by nothing of ours. A source without a sample fails the first test.
 from __future__ import annotations
 
 import gzip
+import math
 import random
 import zipfile
 from collections import Counter, defaultdict
@@ -94,7 +95,34 @@ def frappe(draw: random.Random, n_rows: int) -> tuple[str, list[Row]]:
     return text, rows
 
 
+def criteo(draw: random.Random, n_rows: int) -> tuple[str, list[Row]]:
+    text = ""
+    rows: list[Row] = []
+    for _ in range(n_rows):
+        label = draw.randint(0, 1)
+        integers = [
+            None if draw.random() < 0.3 else skewed(draw, 10**6) - 3 for _ in range(13)
+        ]
+        texts = [
+            None if draw.random() < 0.2 else f"{skewed(draw, 99) * 7919:08x}"
+            for _ in range(26)
+        ]
+        cells = ["" if cell is None else str(cell) for cell in (*integers, *texts)]
+        text += "\t".join([str(label), *cells]) + "\n"
+        entries = [(f"I{i}", bucket(x), 1.0) for i, x in enumerate(integers, 1)]
+        entries += [(f"C{i}", x, 1.0) for i, x in enumerate(texts, 1)]
+        rows.append((float(label), tuple(entries)))
+    return text, rows
+
+
+def bucket(x: int | None) -> str | None:
+    if x is None:
+        return None
+    return str(math.floor(math.log(x) ** 2) if x > 2 else x)
+
+
 SAMPLES = {
+    "criteo": [Sample("train.txt", criteo)],
     "libfm": [Sample("data.libfm", libfm)],
     "movielens": [
         Sample("u.data", ratings("\t")),
@@ -168,7 +196,7 @@ def test_counts_and_ids_are_those_of_a_naive_count_of_train(
         kinds = {row[3]: row[0] for row in of_field}
         assert (kinds["null"], kinds["rare"]) == (entry.null_id, entry.rare_id)
     assert data.train_counts().tolist() == [row[4] for row in expected]
-    id_of = {(row[1], row[2]): row[0] for row in expected if row[3] == "value"}
+    id_of = {(row[1], row[2]): row[0] for row in expected if row[3] != "rare"}
     rare = {entry.name: entry.rare_id for entry in data.fields}
     for split in SPLITS:
         shown = [(label, [(n, v) for n, v, _ in e]) for label, e in raw_rows[split]]
@@ -287,8 +315,9 @@ def test_chunks_workers_and_memory_do_not_change_the_data(
 ) -> None:
     path, _ = made(sample, tmp_path)
     whole = prepare_into(source, path, workers=1, **sample.options)
-    monkeypatch.setattr("rafm_datasets.budget.CHUNK_BYTES", (999, 999))
-    monkeypatch.setattr("rafm_datasets.vocabulary._BYTES_PER_ENTRY", 1 << 22)
+    size = path.stat().st_size // 12
+    monkeypatch.setattr("rafm_datasets.budget.CHUNK_BYTES", (size, size))
+    monkeypatch.setattr("rafm_datasets.vocabulary._BYTES_PER_ENTRY", 1 << 20)
     parts = prepare_into(
         source, path, workers=3, memory_limit=1 << 30, **sample.options
     )

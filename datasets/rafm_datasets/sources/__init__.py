@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rafm_datasets.options import PrepareOptions
 
 SOURCES = {
+    "criteo": "rafm_datasets.sources.criteo",
     "frappe": "rafm_datasets.sources.frappe",
     "libfm": "rafm_datasets.sources.libfm",
     "movielens": "rafm_datasets.sources.movielens",
