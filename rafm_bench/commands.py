@@ -14,16 +14,22 @@ if TYPE_CHECKING:
 
 
 def train_command(run: Run) -> str:
-    """Return the `rafm-bench train` command of a run, without what is default."""
-    words = ["rafm-bench", "train", near(run.result.data)]
+    """Return the `rafm-bench train` command that makes a run again."""
+    words = train_words(run.config, run.result.data, run.folder)
+    return shlex.join(["rafm-bench", *words])
+
+
+def train_words(config: TrainConfig, data: str | Path, out: Path) -> list[str]:
+    """Return the words of a `train` command, without what is default."""
+    words = ["train", near(data)]
     for option in fields(TrainConfig):
-        value = getattr(run.config, option.name)
+        value = getattr(config, option.name)
         default = option.default
         if option.name == "ranks":
-            default = DEFAULT_RANKS.get(run.config.model, ())
+            default = DEFAULT_RANKS.get(config.model, ())
         if value != default:
             words += ["--" + option.name.replace("_", "-"), _text(value)]
-    return shlex.join([*words, "--out", near(run.folder)])
+    return [*words, "--out", near(out)]
 
 
 def near(path: str | Path) -> str:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from rafm_bench.run import Run
     from rafm_bench.summary import DataSummary
 
+NEAR = math.log(4)
+"""Ratio of costs up to which labels may run into each other."""
 UNSEEN_AT = -0.9
 """Where the bar of features never seen in training stands, left of count 1."""
 
@@ -68,15 +70,18 @@ def learning_plot(runs: Sequence[Run], labels: Sequence[str]) -> Figure:
     """Draw validation loss by epoch, the best epoch marked; dotted is training loss."""
     figure, axes = canvas()
     name = SELECTION[runs[0].result.loss]
+    validated: list[float] = []
     for run, label, color in zip(runs, labels, run_colors(len(runs)), strict=True):
         epochs = run.result.epochs
         numbers = [epoch.epoch for epoch in epochs]
         valid = [selection_loss(run.result.loss, epoch.valid) for epoch in epochs]
+        validated += valid
         axes.plot(numbers, valid, color=color, linewidth=1.8, label=label)
         train = [epoch.train_loss for epoch in epochs]
         axes.plot(numbers, train, color=color, linewidth=1.1, linestyle=":")
         best = run.result.best_epoch
         axes.plot([best], [valid[best - 1]], "o", color=color, markersize=5.5)
+    _show_all_of(axes, validated)
     axes.set_ylabel(f"{_spaced(name)} (solid validation, dotted training)", fontsize=9)
     _finish_epochs(axes)
     return figure
@@ -109,14 +114,17 @@ def quality_plot(
     """Draw test quality against an attribute of the runs' results, in log scale."""
     figure, axes = canvas()
     name = "log_loss" if runs[0].result.loss == "log" else "rmse"
-    for run, label, color in zip(runs, labels, run_colors(len(runs)), strict=True):
-        quality = (run.result.test or {}).get(name)
-        if quality is None:
+    points = [
+        (getattr(run.result, cost), (run.result.test or {}).get(name)) for run in runs
+    ]
+    known = [(x, y) for x, y in points if y is not None]
+    for (x, y), label, color in zip(points, labels, run_colors(len(runs)), strict=True):
+        if y is None:
             continue
-        at = (getattr(run.result, cost), quality)
-        axes.plot(*at, "o", color=color, markersize=8)
+        axes.plot(x, y, "o", color=color, markersize=8)
+        offset = (0, -17) if _is_below_another(x, y, known) else (0, 8)
         axes.annotate(
-            label, at, (0, 8), textcoords="offset points", ha="center", color=color
+            label, (x, y), offset, textcoords="offset points", ha="center", color=color
         )
     axes.set_xscale("log")
     axes.margins(x=0.22, y=0.22)
@@ -138,6 +146,23 @@ def save_frequency_plot(summary: DataSummary, file: Path) -> None:
             temporary.write_text(svg_text(figure), encoding="utf-8")
         else:
             figure.savefig(temporary, format="png", dpi=160)
+
+
+def _show_all_of(axes: Axes, losses: list[float]) -> None:
+    """Fit the losses into the picture, and of what lies below only the beginning."""
+    low, high = min(losses), max(losses)
+    margin = 0.1 * (high - low) or 0.01
+    axes.set_ylim(low - 3 * margin, high + margin)
+
+
+def _is_below_another(x: float, y: float, points: list[tuple[float, float]]) -> bool:
+    """Tell whether a label above the point would run into a near point's."""
+    heights = [height for _, height in points]
+    near = 0.15 * (max(heights) - min(heights))
+    return any(
+        0 < height - y <= near and abs(math.log(place / x)) < NEAR
+        for place, height in points
+    )
 
 
 def _draw_rank_cuts(axes: Axes, summary: DataSummary) -> None:

@@ -39,7 +39,11 @@ class Picture(NamedTuple):
 
 
 def write_report(
-    file: Path, runs: Sequence[Run], title: str = "", before: Sequence[str] = ()
+    file: Path,
+    runs: Sequence[Run],
+    title: str = "",
+    before: Sequence[str] = (),
+    remarks: Sequence[str] = (),
 ) -> None:
     """Write the report of some runs.
 
@@ -49,6 +53,7 @@ def write_report(
     runs : the first is the measure of the others
     title : heading; made from the models when empty
     before : commands that made the data, shown before those that made the runs
+    remarks : more to say below the table
     """
     labels = run_labels(runs)
     comparison = compare(runs)
@@ -59,6 +64,7 @@ def write_report(
         labels=labels,
         colors=run_colors(len(runs)),
         comparison=comparison,
+        remarks=[*remarks, *comparison.notes],
         best=_best([run.test for run in comparison.runs]),
         data=data,
         pictures=_pictures(runs, labels, data),

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from rafm_bench.backend_check import REFERENCE
 from rafm_bench.compare import compare
-from rafm_bench.words import figure, size, times
+from rafm_bench.words import figure, finding, run_labels, size, times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from rafm_bench.backend_check import BackendCheck
     from rafm_bench.compare import Comparison
+    from rafm_bench.demo import Demo
     from rafm_bench.evaluate import Evaluation
     from rafm_bench.explain import Feature
     from rafm_bench.run import Run
@@ -69,6 +70,22 @@ def show_comparison(comparison: Comparison, console: Console) -> None:
         )
     console.print(made)
     show_notes(comparison.notes, console)
+
+
+def show_demo(made: Demo, comparison: Comparison, console: Console) -> None:
+    """Print what the demo came to, and what to type next."""
+    show_comparison(comparison, console)
+    folder = made.folder
+    console.print(finding(made.runs, run_labels(made.runs)))
+    console.print(f"\nThe report with pictures is {made.report}. What to type next:")
+    for command in (
+        f"rafm-bench inspect {folder}/data --ranks 4,16,64",
+        f"rafm-bench explain {folder}/data --id 0 --ranks 4,16,64",
+        f"rafm-bench train {folder}/data --ranks 8,64 --out {folder}/runs/mine",
+        f"rafm-bench compare {folder}/runs/fm {folder}/runs/mine --html mine.html",
+        "rafm-bench prepare --help    to bring your own data",
+    ):
+        console.print(f"  {command}")
 
 
 def show_feature(feature: Feature, console: Console) -> None:

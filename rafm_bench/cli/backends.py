@@ -17,7 +17,7 @@ Example:
 @click.command("backends", epilog=EXAMPLE)
 @json_option
 def command(as_json: bool) -> None:
-    """List the backends, each checked against the reference on a small problem."""
+    """List the backends, each checked on a small problem."""
     from rafm_bench import tables
     from rafm_bench.backend_check import check_backends, usable_cpus
 

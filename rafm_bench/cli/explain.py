@@ -32,7 +32,9 @@ def command(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Show a feature, named by FIELD and VALUE or by --id: counts, kind, level.
+    """Show a feature by FIELD and VALUE, or by --id.
+
+    What is told: id and value, kind, counts, mean label, level and rank.
 
     A value that has no feature of its own is answered by what it is read as.
     """

@@ -17,7 +17,7 @@ Examples:
 """
 
 
-HELP = f"""Prepare raw files for training: split, count, encode, write Parquet.
+HELP = f"""Prepare raw files: split, count, encode, write Parquet.
 
 SOURCE is the format of the raw files: {", ".join(source_names())}.
 """
@@ -68,7 +68,7 @@ SOURCE is the format of the raw files: {", ".join(source_names())}.
 )
 @json_option
 def command(as_json: bool, **flags: Any) -> None:
-    """Prepare raw files for training."""
+    """Prepare raw files."""
     from rafm_bench import summary_table
     from rafm_bench.errors import leaving
     from rafm_bench.progress import reporter

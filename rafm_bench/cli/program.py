@@ -13,6 +13,8 @@ from rafm_bench import __version__
 from rafm_bench.errors import Interrupted, RunError, UserError
 
 COMMANDS = (
+    "demo",
+    "generate",
     "prepare",
     "inspect",
     "explain",
@@ -46,12 +48,22 @@ class Program(click.Group):
         except Exception as error:
             code, message = explain(error)
             if message:
-                click.echo(f"rafm-bench: {message}", err=True)
+                click.echo(message, err=True)
         sys.exit(code if isinstance(code, int) else 0)
 
 
 def explain(error: Exception) -> tuple[int, str]:
     """Return exit code and message of an error that has one; raise any other again."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return USER_MISTAKE, error.format_message()
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE, ""
+    code, message = _judge(error)
+    return code, f"rafm-bench: {message}"
+
+
+def _judge(error: Exception) -> tuple[int, str]:
     from rafm_datasets import DataError
 
     match error:
@@ -63,9 +75,8 @@ def explain(error: Exception) -> tuple[int, str]:
             return USER_MISTAKE, error.format_message()
         case RunError():
             return FAILURE, str(error)
-        case BrokenPipeError():
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return FAILURE, ""
+        case MemoryError():
+            return FAILURE, f"not enough memory: {error}"
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
             return FAILURE, f"{where}{error.strerror or error}"
