@@ -104,7 +104,9 @@ class TrainConfig:
     threads: int = field(
         default=1,
         metadata=_option(
-            checks.whole(1), "N", "Threads of the backend; results do not depend on it."
+            checks.whole(1),
+            "N",
+            "Threads at most (numba-parallel uses them); results do not depend on it.",
         ),
     )
     dtype: ParameterType = field(

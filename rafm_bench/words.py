@@ -35,12 +35,13 @@ def size(n_bytes: int) -> str:
 
 def run_labels(runs: Sequence[Run]) -> list[str]:
     """Name each run by model and ranks; by its folder too where that is not enough."""
+    results = [run.result for run in runs]
     plain = [
-        " ".join([NAMES[run.result.model], ",".join(map(str, run.result.ranks))])
-        for run in runs
+        f"{NAMES.get(one.model, one.model)} {','.join(map(str, one.ranks))}".strip()
+        for one in results
     ]
     return [
-        (label if plain.count(label) == 1 else f"{label} ({run.folder.name})").strip()
+        label if plain.count(label) == 1 else f"{label} ({run.folder.name})"
         for label, run in zip(plain, runs, strict=True)
     ]
 

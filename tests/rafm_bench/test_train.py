@@ -19,7 +19,7 @@ from rafm_bench.model_file import load_model
 from rafm_bench.progress import Silent
 from rafm_bench.run import CONFIG, HISTORY, MODEL, RESULT, Run, read_run
 from rafm_bench.train import train
-from rafm_datasets import PreparedData, open_prepared
+from rafm_datasets import PreparedData, PrepareOptions, open_prepared, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,9 +92,11 @@ def test_the_same_seed_writes_the_same_bytes_with_any_threads_and_chunks(
     train(replace(SMALL, threads=2), click_data, tmp_path / "b", Silent())
     monkeypatch.setattr(fit_module, "CHUNK_ROWS", 100)
     train(SMALL, click_data, tmp_path / "c", Silent())
-    train(replace(SMALL, seed=1), click_data, tmp_path / "d", Silent())
-    first, *others = [(tmp_path / name / MODEL).read_bytes() for name in "abcd"]
-    assert [first == other for other in others] == [True, True, False]
+    threads = replace(SMALL, backend="numba-parallel", threads=2)
+    train(threads, click_data, tmp_path / "d", Silent())
+    train(replace(SMALL, seed=1), click_data, tmp_path / "e", Silent())
+    first, *others = [(tmp_path / name / MODEL).read_bytes() for name in "abcde"]
+    assert [first == other for other in others] == [True, True, True, False]
 
 
 @pytest.mark.parametrize("model", ["lr", "fm", "rafm"])
@@ -122,6 +124,26 @@ def test_the_model_file_alone_tells_the_model(rafm_run: Run) -> None:
     assert saved.model.layout.rank_dims == (2, 8, 16)
     assert saved.data_fingerprint == rafm_run.result.data_fingerprint
     assert saved.parameters.linear.dtype == np.float32
+
+
+def test_data_without_test_rows_is_trained_on_and_said_to_be_untested(
+    clicks: Path, tmp_path: Path
+) -> None:
+    raw, out = str(clicks.parent / "train.libfm"), str(tmp_path / "data")
+    options = PrepareOptions("libfm", (raw,), out, fractions=(0.9, 0.1, 0.0))
+    run = train(SMALL, prepare(options), tmp_path / "run", Silent())
+    assert run.result.test is None
+    assert run.result.notes == ("the data holds no test rows: nothing was tested",)
+    with pytest.raises(UserError, match="split 'test' holds no rows"):
+        evaluate(run, None, "test", Silent())
+
+
+def test_data_without_validation_rows_is_refused(clicks: Path, tmp_path: Path) -> None:
+    raw, out = str(clicks.parent / "train.libfm"), str(tmp_path / "data")
+    options = PrepareOptions("libfm", (raw,), out, fractions=(0.9, 0.0, 0.1))
+    data = prepare(options)
+    with pytest.raises(UserError, match="split valid holds no rows"):
+        train(SMALL, data, tmp_path / "run", Silent())
 
 
 def test_patience_ends_training(click_data: PreparedData, tmp_path: Path) -> None:
