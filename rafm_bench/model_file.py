@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rafm_bench.errors import UserError, door
+from rafm_bench.staging import umask
 from rafm_kernels import (
     Model,
     Parameters,
@@ -53,6 +54,7 @@ def save_model(file: Path, saved: SavedModel) -> None:
     if layout.order is not None:
         arrays["order"] = layout.order
     save_file(arrays, file, metadata={METADATA_KEY: json.dumps(about)})
+    file.chmod(0o666 & ~umask())  # it is made for its owner alone
 
 
 def load_model(file: Path) -> SavedModel:

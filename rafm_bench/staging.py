@@ -32,7 +32,7 @@ def staged_folder(folder: Path) -> Iterator[Path]:
         tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent)
     )
     try:
-        temporary.chmod(0o777 & ~_umask())
+        temporary.chmod(0o777 & ~umask())
         yield temporary
         for file in temporary.rglob("*"):
             _sync(file)
@@ -71,7 +71,8 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Return the permission bits that this process keeps from new files."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -175,7 +175,7 @@ def open_plan(
     plan = _plan(options, inputs)
     found = _read_plan(path)
     old_bytes = found.pop("chunk_bytes", 0)
-    if found and found != plan and not options.overwrite:
+    if found and found != plan and not options.overwrite and _has_work(folder):
         raise DataError(
             f"{folder.parent} holds an unfinished run with other parameters or raw "
             "files that changed since; begin anew with --overwrite"
@@ -195,6 +195,14 @@ def _plan(options: PrepareOptions, inputs: Sequence[RawInput]) -> dict[str, Any]
         "parameters": options.parameters,
         "raw": [[item.label, item.split, *item.stamp()] for item in inputs],
     }
+
+
+def _has_work(folder: Path) -> bool:
+    """Tell whether more is there than what every run begins with.
+
+    A run that failed on its first rows must not stand in the way of the mended command.
+    """
+    return any(path.name not in ("lock", "plan.json") for path in folder.iterdir())
 
 
 def _read_plan(path: Path) -> dict[str, Any]:

@@ -230,6 +230,17 @@ def test_an_unfinished_run_with_other_parameters_is_refused(
     assert prepare(other).manifest.seed == 5
 
 
+def test_a_run_refused_at_once_does_not_stand_in_the_way_of_the_mended_one(
+    write_libfm: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.libfm").write_text("yes 1:1\n")
+    out = str(tmp_path / "out")
+    with pytest.raises(DataError, match="line 1: label 'yes'"):
+        prepare(PrepareOptions("libfm", (str(tmp_path / "bad.libfm"),), out))
+    prepared = prepare(PrepareOptions("libfm", (str(write_libfm(200)),), out))
+    assert prepared.rows("train") > 0
+
+
 def test_two_runs_into_one_folder_at_once_are_refused(
     write_libfm: Write, tmp_path: Path
 ) -> None:
