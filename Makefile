@@ -18,6 +18,7 @@ lint: .venv/installed-dev
 	$(BIN)/lint-imports
 
 bench: .venv/installed-dev
+	$(BIN)/asv machine --yes
 	$(BIN)/asv check --environment existing:$(abspath $(BIN)/python)
 	$(BIN)/asv run --environment existing:$(abspath $(BIN)/python) --set-commit-hash $$(git rev-parse HEAD) --quick --show-stderr
 

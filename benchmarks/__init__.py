@@ -1,0 +1,1 @@
+"""airspeed velocity suites: `make bench`."""
