@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rafm_bench.errors import UserError, door
+from rafm_bench.errors import RunError, UserError, door
 from rafm_bench.staging import umask
 from rafm_kernels import (
     Model,
@@ -34,7 +34,8 @@ class SavedModel(NamedTuple):
 
 
 def save_model(file: Path, saved: SavedModel) -> None:
-    """Write a model file."""
+    """Write a model file; RunError when the disk does not take it."""
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     model, parameters, fingerprint = saved
@@ -53,7 +54,12 @@ def save_model(file: Path, saved: SavedModel) -> None:
     arrays = parameter_arrays(parameters, layout)
     if layout.order is not None:
         arrays["order"] = layout.order
-    save_file(arrays, file, metadata={METADATA_KEY: json.dumps(about)})
+    try:
+        save_file(arrays, file, metadata={METADATA_KEY: json.dumps(about)})
+    except SafetensorError as error:  # what the disk said is in its text only
+        raise RunError(
+            f"cannot write {file}: {error}; free some space, or choose another place"
+        ) from error
     file.chmod(0o666 & ~umask())  # it is made for its owner alone
 
 

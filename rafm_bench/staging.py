@@ -27,10 +27,12 @@ def refuse_existing(folder: Path) -> None:
 def staged_folder(folder: Path) -> Iterator[Path]:
     """Give a temporary folder beside `folder`, renamed to it when all went well."""
     refuse_existing(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(
-        tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent)
-    )
+    with _writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = tempfile.mkdtemp(
+            prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent
+        )
+    temporary = Path(made)
     try:
         temporary.chmod(0o777 & ~umask())
         yield temporary
@@ -46,8 +48,10 @@ def staged_folder(folder: Path) -> Iterator[Path]:
 @contextmanager
 def staged_file(file: Path) -> Iterator[Path]:
     """Give a temporary name beside `file` that replaces it when all went well."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    with _writing(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
     try:
         yield temporary
         _sync(temporary)
@@ -55,6 +59,17 @@ def staged_file(file: Path) -> Iterator[Path]:
         _sync(file.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Take a place that cannot be written to as the user's to mend."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror}; choose another place"
+        ) from error
 
 
 def write_text(file: Path, text: str) -> None:

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rafm_bench.errors import UserError
+from rafm_bench.errors import RunError, UserError
+from rafm_bench.model_file import SavedModel, save_model
 from rafm_bench.staging import staged_file, staged_folder
+from rafm_kernels import init_parameters, make_model
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 
@@ -48,3 +52,22 @@ def test_a_failure_keeps_the_old_file(tmp_path: Path) -> None:
         fail_at(file)
     assert file.read_text(encoding="ascii") == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("stage", [staged_file, staged_folder])
+def test_a_place_that_cannot_be_written_is_the_users_to_mend(
+    stage: Callable[[Path], AbstractContextManager[Path]], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("", encoding="ascii")
+    with (
+        pytest.raises(UserError, match=r"cannot write .*file/out: .*; choose another"),
+        stage(tmp_path / "file" / "out"),
+    ):
+        pass
+
+
+def test_a_model_that_the_disk_does_not_take_is_told(tmp_path: Path) -> None:
+    model = make_model("fm", [2, 1], (2,), loss="log")
+    saved = SavedModel(model, init_parameters(model, 0), "")
+    with pytest.raises(RunError, match=r"cannot write .*gone/m: .*; free some space"):
+        save_model(tmp_path / "gone" / "m", saved)
