@@ -90,7 +90,7 @@ def read_delimited(data: bytes, dialect: Dialect) -> pl.DataFrame:
             quote_char='"' if quoted else None,
             schema=dict.fromkeys(dialect.columns, pl.String),
         )
-    except (pl.exceptions.ComputeError, pl.exceptions.NoDataError):
+    except pl.exceptions.PolarsError:
         frame = None
     expected = (len(dialect.columns) - 1) * (0 if frame is None else len(frame))
     if frame is None or _count(data, separator, quoted) != expected or b"\0" in data:
