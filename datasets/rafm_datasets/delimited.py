@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from rafm_datasets.columns import BadRows, shown
+from rafm_datasets.errors import DataError
 
 Framing = Literal["line", "quoted", "block"]
 
@@ -22,6 +23,39 @@ class Dialect:
     header_lines: int = 0
     framing: Framing = "line"  # "quoted": a quoted field may hold line breaks
     encoding: Literal["utf-8", "latin-1"] = "utf-8"
+
+
+def csv_dialect(
+    name: str, head: bytes, wanted: tuple[str, ...], expected: str, separator: str = ","
+) -> Dialect:
+    """Make the dialect of a file with a header; its columns may be in any order.
+
+    Parameters
+    ----------
+    name : str                         of the file
+    head : bytes                       its first line
+    wanted : tuple of str              columns it must have
+    expected : str                     what to give instead, for the message
+    separator : str
+
+    Returns
+    -------
+    Dialect
+
+    Raises
+    ------
+    DataError                          when a wanted column is missing
+    """
+    found = head.decode("utf-8", "replace").split(separator)
+    columns = tuple(column.strip().strip('"') for column in found)
+    missing = [column for column in wanted if column not in columns]
+    if missing or len(set(columns)) < len(columns):
+        what = f"lacks {', '.join(missing)}" if missing else "names a column twice"
+        raise DataError(
+            f"{name}, line 1: the header {what} (it reads {head[:80]!r}); "
+            f"give {expected}"
+        )
+    return Dialect(columns=columns, separator=separator, header_lines=1)
 
 
 def read_delimited(data: bytes, dialect: Dialect) -> pl.DataFrame:
@@ -56,7 +90,7 @@ def read_delimited(data: bytes, dialect: Dialect) -> pl.DataFrame:
             quote_char='"' if quoted else None,
             schema=dict.fromkeys(dialect.columns, pl.String),
         )
-    except (pl.exceptions.ComputeError, pl.exceptions.NoDataError):
+    except pl.exceptions.PolarsError:
         frame = None
     expected = (len(dialect.columns) - 1) * (0 if frame is None else len(frame))
     if frame is None or _count(data, separator, quoted) != expected or b"\0" in data:

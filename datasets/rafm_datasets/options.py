@@ -33,6 +33,7 @@ class PrepareOptions:
     min_count: int = 1
     count_splits: Literal["train", "all"] = "train"
     task: Task | None = None
+    hour: Literal["split", "drop"] | None = None
     on_bad_row: Literal["stop", "quarantine"] = "stop"
     memory_limit: int | None = None
     workers: int | None = None
@@ -48,12 +49,17 @@ class PrepareOptions:
         _check_one_of("count_splits", self.count_splits, ("train", "all"))
         _check_one_of("on_bad_row", self.on_bad_row, BAD_ROW_RULES)
         _check_one_of("task", self.task, (None, "classification", "regression"))
+        _check_one_of("hour", self.hour, (None, "split", "drop"))
+        if self.hour and self.source != "avazu":
+            raise DataError(
+                f"hour is an option of source avazu, not of {self.source}; leave it out"
+            )
         _check_fractions(self.fractions)
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The options that shape the data, as plain JSON values."""
-        return {
+        shaping: dict[str, Any] = {
             "split": self.split,
             "fractions": list(self.fractions) if self.split == "random" else None,
             "min_count": self.min_count,
@@ -61,6 +67,9 @@ class PrepareOptions:
             "task": self.task,
             "on_bad_row": self.on_bad_row,
         }
+        if self.source == "avazu":
+            shaping["hour"] = self.hour or "split"
+        return shaping
 
 
 def _check_one_of(name: str, value: object, known: tuple[object, ...]) -> None:

@@ -60,7 +60,7 @@ def settle(
             f"no row of {', '.join(options.raw)} is left to train on; give more rows, "
             "or a larger first fraction"
         )
-    fields = info.fields or _fields_seen(chunks)
+    fields = _fields(chunks, info)
     columns = [column for chunk in chunks for column in chunk.columns.values()]
     task, plus_minus = _task(chunks, info, options)
     group_rows, groups = _sizes(sum(sum(c.entries) for c in columns) / sum(rows))
@@ -78,8 +78,10 @@ def settle(
     return Schema(fields, task, layout, tuple(rows))
 
 
-def _fields_seen(chunks: Sequence[ChunkStats]) -> tuple[str, ...]:
+def _fields(chunks: Sequence[ChunkStats], info: SourceInfo) -> tuple[str, ...]:
     names = {name for chunk in chunks for name in chunk.columns}
+    if info.fields:
+        return tuple(name for name in info.fields if name in names)
     return tuple(sorted(names, key=lambda name: (len(name), name)))
 
 

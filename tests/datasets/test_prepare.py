@@ -298,6 +298,8 @@ def test_what_a_file_must_not_be_is_told_in_one_sentence(
         ({"min_count": 0}, "min_count must be 1 or more, got 0"),
         ({"split": "sorted"}, "split must be one of random, given"),
         ({"task": "ranking"}, "task must be one of classification, regression"),
+        ({"hour": "drop"}, "an option of source avazu, not of libfm"),
+        ({"source": "avazu", "hour": "keep"}, "hour must be one of split, drop"),
         ({"memory_limit": 1000}, "too small"),
         ({"raw": ()}, "no raw file"),
         ({"source": "netflix"}, "there is no source 'netflix'"),

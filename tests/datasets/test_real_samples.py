@@ -122,6 +122,26 @@ def test_movielens_latest_small_has_its_rows_users_and_movies(
     assert [field.n_features - 2 for field in data.fields] == [610, 9_724]
 
 
+def test_avazu_has_its_rows_clicks_hours_and_distinct_values(
+    prepare_into: Prepare, real_data: Path
+) -> None:
+    raw = real_data / "avazu" / "CTR_data.csv.gz"
+    data = prepare_into("avazu", raw, count_splits="all")
+    assert sum(map(data.rows, SPLITS)) == 20_000
+    assert label_counts(data)[1.0] == 3_354
+    with gzip.open(raw, "rt") as file:
+        rows = list(csv.DictReader(file))
+    assert sum(len(row["id"]) == 20 for row in rows) == 9_113
+    n_hours = len({row["hour"] for row in rows})
+    n_values = {field.name: field.n_features - 2 for field in data.fields}
+    assert (n_values.pop("hour"), n_values.pop("weekday"), n_hours) == (24, 7, 240)
+    assert n_values == {name: len({row[name] for row in rows}) for name in n_values}
+    assert sum(n_values.values()) + n_hours == 27_049
+    dropped = prepare_into("avazu", raw, count_splits="all", hour="drop")
+    assert [field.name for field in dropped.fields] == [*n_values]
+    assert len(n_values) == 21
+
+
 def test_criteo_has_its_rows_clicks_and_distinct_values(
     prepare_into: Prepare, real_data: Path
 ) -> None:

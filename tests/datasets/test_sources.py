@@ -6,6 +6,7 @@ read back by nothing of ours. A source without a sample fails the first test.
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import math
 import random
@@ -121,7 +122,43 @@ def bucket(x: int | None) -> str | None:
     return str(math.floor(math.log(x) ** 2) if x > 2 else x)
 
 
+# fmt: off
+AVAZU = [
+    "C1", "banner_pos", "site_id", "site_domain", "site_category",
+    "app_id", "app_domain", "app_category", "device_id", "device_ip",
+    "device_model", "device_type", "device_conn_type", "C14", "C15",
+    "C16", "C17", "C18", "C19", "C20",
+    "C21",
+]
+# fmt: on
+
+
+def avazu(*, hour: bool) -> Callable[[random.Random, int], tuple[str, list[Row]]]:
+    def make(draw: random.Random, n_rows: int) -> tuple[str, list[Row]]:
+        text = ",".join(["id", "click", "hour", *AVAZU]) + "\n"
+        rows: list[Row] = []
+        for _ in range(n_rows):
+            number, label = draw.randint(1, 2**64 - 1), draw.randint(0, 1)
+            moment = dt.datetime(2014, 10, draw.randint(21, 30), draw.randint(0, 23))
+            values = [f"{skewed(draw, 60) * 7919:x}" for _ in AVAZU]
+            cells = [str(number), str(label), moment.strftime("%y%m%d%H"), *values]
+            text += ",".join(cells) + "\n"
+            entries = [(n, v, 1.0) for n, v in zip(AVAZU, values, strict=True)]
+            if hour:
+                weekday = moment.strftime("%A").lower()
+                day = [("hour", str(moment.hour), 1.0), ("weekday", weekday, 1.0)]
+                entries = day + entries
+            rows.append((float(label), tuple(entries)))
+        return text, rows
+
+    return make
+
+
 SAMPLES = {
+    "avazu": [
+        Sample("train.csv", avazu(hour=True)),
+        Sample("train", avazu(hour=False), {"hour": "drop"}),
+    ],
     "criteo": [Sample("train.txt", criteo)],
     "libfm": [Sample("data.libfm", libfm)],
     "movielens": [

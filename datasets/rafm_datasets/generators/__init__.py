@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rafm_datasets.planted import PlantedModel
 
 GENERATORS = {
+    "avazu": "rafm_datasets.generators.avazu",
     "criteo": "rafm_datasets.generators.criteo",
     "movielens": "rafm_datasets.generators.movielens",
 }

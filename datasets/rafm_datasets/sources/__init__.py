@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rafm_datasets.options import PrepareOptions
 
 SOURCES = {
+    "avazu": "rafm_datasets.sources.avazu",
     "criteo": "rafm_datasets.sources.criteo",
     "frappe": "rafm_datasets.sources.frappe",
     "libfm": "rafm_datasets.sources.libfm",
@@ -27,9 +28,10 @@ class SourceInfo:
     """What is the same for every file of a source.
 
     `members` are the file names to look for in a folder or archive, best first;
-    `fields` is empty when they are known from the data only; `lists` says that a
-    field may hold several values; `whole` that a file is parsed in one piece;
-    `rows_per_record` how many rows one raw record may give.
+    `fields` is empty when they are known from the data only, and a field that no row
+    has is left out; `lists` says that a field may hold several values; `whole` that a
+    file is parsed in one piece; `timed` that rows have a time; `rows_per_record` how
+    many rows one raw record may give.
     """
 
     fields: tuple[str, ...]
@@ -40,6 +42,7 @@ class SourceInfo:
     members: tuple[str, ...] = ()
     lists: bool = False
     whole: bool = False
+    timed: bool = False
     rows_per_record: int = 1
 
 

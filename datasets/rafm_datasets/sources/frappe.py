@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rafm_datasets.columns import encode_text, require_present
-from rafm_datasets.delimited import Dialect, read_delimited
+from rafm_datasets.delimited import Dialect, csv_dialect, read_delimited
 from rafm_datasets.negatives import PER_POSITIVE, with_negatives
 from rafm_datasets.sources import SourceInfo
-from rafm_datasets.sources.movielens import csv_dialect
 
 if TYPE_CHECKING:
     from rafm_datasets.columns import Parsed

@@ -13,8 +13,7 @@ from rafm_datasets.columns import (
     require,
     require_present,
 )
-from rafm_datasets.delimited import Dialect, read_delimited
-from rafm_datasets.errors import DataError
+from rafm_datasets.delimited import Dialect, csv_dialect, read_delimited
 from rafm_datasets.sources import SourceInfo
 
 if TYPE_CHECKING:
@@ -43,39 +42,6 @@ def dialect(name: str, head: bytes, options: PrepareOptions) -> Dialect:
         if head.count(separator) == len(_COLUMNS) - 1:
             return Dialect(columns=_COLUMNS, separator=separator.decode())
     return csv_dialect(name, head, _COLUMNS, "u.data, ratings.dat or ratings.csv")
-
-
-def csv_dialect(
-    name: str, head: bytes, wanted: tuple[str, ...], expected: str, separator: str = ","
-) -> Dialect:
-    """Make the dialect of a file with a header; its columns may be in any order.
-
-    Parameters
-    ----------
-    name : str                         of the file
-    head : bytes                       its first line
-    wanted : tuple of str              columns it must have
-    expected : str                     what to give instead, for the message
-    separator : str
-
-    Returns
-    -------
-    Dialect
-
-    Raises
-    ------
-    DataError                          when a wanted column is missing
-    """
-    found = head.decode("utf-8", "replace").split(separator)
-    columns = tuple(column.strip().strip('"') for column in found)
-    missing = [column for column in wanted if column not in columns]
-    if missing or len(set(columns)) < len(columns):
-        what = f"lacks {', '.join(missing)}" if missing else "names a column twice"
-        raise DataError(
-            f"{name}, line 1: the header {what} (it reads {head[:80]!r}); "
-            f"give {expected}"
-        )
-    return Dialect(columns=columns, separator=separator, header_lines=1)
 
 
 def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:

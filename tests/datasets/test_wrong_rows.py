@@ -1,0 +1,75 @@
+"""What each source refuses: file, line and mend in one sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rafm_datasets import DataError, source_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from rafm_datasets import PreparedData
+
+    Prepare = Callable[..., PreparedData]
+
+AVAZU = "id,click,hour,C1,banner_pos,site_id,site_domain,site_category,app_id,"
+AVAZU += "app_domain,app_category,device_id,device_ip,device_model,device_type,"
+AVAZU += "device_conn_type,C14,C15,C16,C17,C18,C19,C20,C21\n"
+REST = ",1005" * 21 + "\n"
+FRAPPE = "user item cnt daytime weekday isweekend homework cost weather country city"
+FRAPPE = FRAPPE.replace(" ", "\t") + "\n"
+RATINGS = "userId,movieId,rating,timestamp\n"
+ADS = "\t1" * 13 + "\ta" * 26 + "\n"
+
+# source, text, line of the defect, what is told, the rest of it
+CASES = [
+    ("avazu", AVAZU.replace("click,", ""), 1, "a test file without labels"),
+    ("avazu", AVAZU.replace("C14,", ""), 1, "the header lacks C14"),
+    ("avazu", f"1,0,14102100{REST}", 1, "the header lacks id, click"),
+    ("avazu", f"{AVAZU}1,0,14102100,2\n", 2, "has 4 fields instead of 24"),
+    ("avazu", f"{AVAZU}1,2,14102100{REST}", 2, "click '2' is not 0 or 1"),
+    ("avazu", f"{AVAZU}1,,14102100{REST}", 2, "click is missing"),
+    ("avazu", f"{AVAZU}1,1,14102124{REST}", 2, "hour '14102124' is not of the form"),
+    ("avazu", f"{AVAZU}1,1,2014102100{REST}", 2, "hour '2014102100' is not of the"),
+    ("avazu", f"{AVAZU}1,1,{REST}", 2, "hour is missing"),
+    ("criteo", ADS[1:], 1, "a test file without labels"),
+    ("criteo", f"1{ADS}2{ADS}", 2, "label '2' is not 0 or 1"),
+    ("criteo", f"1{ADS}\t1{ADS}", 2, "has 41 fields instead of 40"),
+    ("criteo", f"1\t1{ADS}1{ADS}", 1, "has 41 fields instead of 40"),
+    ("criteo", f"1\tx{ADS[2:]}", 1, "I1 'x' is no integer"),
+    ("frappe", FRAPPE.replace("city", "town"), 1, "the header lacks city"),
+    ("frappe", f"{FRAPPE}\t2" + "\ta" * 9 + "\n", 2, "user is missing"),
+    ("libfm", "1 2:3\n1 -2:3\n", 2, "feature id '-2' is negative"),
+    ("libfm", "1 2:3\n1 2:x\n", 2, "feature value 'x' is not a number"),
+    ("movielens", "1,2,3,4\n", 1, "the header lacks userId"),
+    ("movielens", f"{RATINGS}1,2,3,4\n1,2,9,4\n", 3, "rating '9' is not above 0"),
+    ("movielens", f"{RATINGS}1,x,3,4\n", 2, "movie 'x' is not a whole number"),
+    ("movielens", "1::2::3\n", 1, "the header lacks"),
+]
+
+
+def test_every_source_of_the_table_has_cases() -> None:
+    assert {case[0] for case in CASES} == set(source_names())
+
+
+@pytest.mark.parametrize(("source", "text", "line", "reason"), CASES)
+def test_a_row_or_header_that_is_wrong_is_told_with_its_place(
+    source: str,
+    text: str,
+    line: int,
+    reason: str,
+    prepare_into: Prepare,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "raw.txt").write_text(text)
+    with pytest.raises(DataError) as caught:
+        prepare_into(source, tmp_path / "raw.txt")
+    message = str(caught.value)
+    assert f"raw.txt, line {line}: " in message
+    assert reason in message
+    assert "; " in message
+    assert "\n" not in message
