@@ -57,6 +57,12 @@ SOURCE is the format of the raw files: {", ".join(source_names())}.
     help="What labels are, where the source leaves it open [default: by the labels]",
 )
 @click.option(
+    "--hour",
+    metavar="split|drop",
+    help="Avazu's hour as hour of day and weekday, or left out (the paper's 21 fields) "
+    "[default: split]",
+)
+@click.option(
     "--on-bad-row",
     metavar="stop|quarantine",
     help="Stop at a row that cannot be read, or set it aside [default: stop]",
@@ -73,12 +79,16 @@ def command(as_json: bool, **flags: Any) -> None:
     from rafm_bench.errors import leaving
     from rafm_bench.progress import reporter
     from rafm_bench.summary import summarize
-    from rafm_datasets import PrepareOptions, prepare
+    from rafm_datasets import PrepareOptions, find_finished, prepare
 
     options = PrepareOptions(**given(flags))
     again = "the same command goes on where it stopped"
     with leaving(again), reporter() as report:
-        data = prepare(options, progress=report)
+        data = find_finished(options)
+        if data is not None:
+            report.say(f"{options.out} is prepared already; nothing was done")
+        else:
+            data = prepare(options, progress=report)
     result = summarize(data)
     show(
         result.to_dict(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import click
 import pytest
@@ -11,6 +12,9 @@ from click.testing import CliRunner
 
 from rafm_bench import __version__
 from rafm_bench.cli.program import COMMANDS, main
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEAVY = ("numba", "polars", "pyarrow", "dask", "matplotlib", "rich", "jinja2")
 
@@ -92,3 +96,32 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         ["bash", "-c", script], capture_output=True, text=True, check=False
     )
     assert done.stderr == ""
+
+
+def test_preparing_again_does_nothing_and_says_so(tmp_path: Path) -> None:
+    raw = tmp_path / "raw.libfm"
+    raw.write_text("1 3:1 5:1\n0 2:1\n" * 40, encoding="ascii")
+    words = ("prepare", "libfm", str(raw), "--out", str(tmp_path / "data"))
+    code, first, _ = run(*words)
+    again = run(*words)
+    assert code == 0
+    assert again == (
+        0,
+        first,
+        f"{tmp_path / 'data'} is prepared already; nothing was done\n",
+    )
+
+
+def test_an_option_of_another_source_is_refused(tmp_path: Path) -> None:
+    words = (
+        "prepare",
+        "libfm",
+        "raw",
+        "--out",
+        str(tmp_path / "data"),
+        "--hour",
+        "drop",
+    )
+    code, stdout, stderr = run(*words)
+    assert (code, stdout) == (2, "")
+    assert "hour is an option of source avazu, not of libfm" in stderr
