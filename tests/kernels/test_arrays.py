@@ -166,3 +166,13 @@ def test_read_only_arrays_train_like_writable_ones():
     expected = backend.scores(problem.model, problem.parameters, batch)
     got = backend.scores(problem.model, problem.parameters, frozen)
     assert np.array_equal(got, expected)
+
+
+def test_values_of_another_float_type_are_taken_as_the_parameters(backend):
+    problem = make_problem("rafm-joint", dtype="float32")
+    batch = problem.batch
+    assert batch.values is not None
+    wide = batch._replace(values=batch.values.astype(np.float64))
+    expected = backend.scores(problem.model, problem.parameters, batch)
+    got = backend.scores(problem.model, problem.parameters, wide)
+    assert np.array_equal(got, expected)

@@ -6,18 +6,10 @@ computes alone and in one order, so the bits do not depend on who took what.
 
 from __future__ import annotations
 
+from rafm_kernels.backends.numba_arrays import largest_batch, make_scratch, make_work
 from rafm_kernels.backends.numba_cache import cached_jit, jit
-from rafm_kernels.backends.numba_steps import (
-    add_losses,
-    bias_step,
-    gather,
-    largest_batch,
-    make_scratch,
-    make_work,
-    scatter,
-    score_rows,
-    transpose,
-)
+from rafm_kernels.backends.numba_gather import add_losses, gather, score_rows
+from rafm_kernels.backends.numba_scatter import bias_step, scatter, transpose
 from rafm_kernels.backends.numba_sync import (
     arrive,
     current_round,

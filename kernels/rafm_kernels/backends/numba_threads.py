@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rafm_kernels.backends import numba_run
-from rafm_kernels.backends.numba_steps import (
+from rafm_kernels.backends.numba_arrays import (
     ADAGRAD,
     ADAGRAD_ROW,
     GRADIENT_ONLY,
