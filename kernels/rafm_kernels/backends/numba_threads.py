@@ -96,7 +96,7 @@ def _train(
     batch_size: int,
     n_threads: int,
 ) -> TrainReport:
-    shape, rows = _shape(model), _writable(batch)
+    shape, rows = _shape(model), _writable(batch, parameters.linear.dtype)
     loss_sums = np.zeros(model.layout.n_levels + 1)
     work = numba_run.make_shared_work(shape, parameters, rows, batch_size)
     meeting, shared = make_meeting(), np.zeros(2, np.int64)
@@ -119,7 +119,8 @@ def _score(
     levels: NDArray[np.float64],
     n_threads: int,
 ) -> None:
-    shape, rows, meeting = _shape(model), _writable(batch), make_meeting()
+    shape, rows = _shape(model), _writable(batch, parameters.linear.dtype)
+    meeting = make_meeting()
 
     def part() -> None:
         numba_run.score_part(meeting, shape, parameters, rows, out, levels)
@@ -153,13 +154,22 @@ def _shape(model: Model) -> Shape:
     )
 
 
-def _writable(batch: Batch) -> Batch:
-    """Copy arrays that are read-only: compiled code would be another one for them."""
+def _writable(batch: Batch, dtype: np.dtype[Any]) -> Batch:
+    """Copy read-only arrays, and values of another type than the parameters'.
 
-    def checked(array: Any) -> Any:
-        return None if array is None else np.require(array, requirements=["C", "W"])
+    Compiled code would be another one for each; the reference casts values as well.
+    """
 
-    return Batch(*(checked(array) for array in batch))._replace(fields=None)
+    def checked(array: Any, kind: Any = None) -> Any:
+        return None if array is None else np.require(array, kind, ["C", "W"])
+
+    return Batch(
+        checked(batch.indptr),
+        checked(batch.ids),
+        checked(batch.values, dtype),
+        None,
+        checked(batch.labels),
+    )
 
 
 if TYPE_CHECKING:
