@@ -142,6 +142,18 @@ def test_avazu_has_its_rows_clicks_hours_and_distinct_values(
     assert len(n_values) == 21
 
 
+def test_the_last_days_of_avazu_are_held_out(
+    prepare_into: Prepare, real_data: Path
+) -> None:
+    raw = real_data / "avazu" / "CTR_data.csv.gz"
+    data = prepare_into("avazu", raw, split="time")
+    with gzip.open(raw, "rt") as file:
+        days = Counter(row["hour"][:6] for row in csv.DictReader(file))
+    assert data.rows("test") == days["141030"]
+    assert data.rows("valid") == days["141029"]
+    assert sum(map(data.rows, SPLITS)) == 20_000
+
+
 def test_criteo_has_its_rows_clicks_and_distinct_values(
     prepare_into: Prepare, real_data: Path
 ) -> None:

@@ -30,6 +30,7 @@ INFO = SourceInfo(
     page="https://grouplens.org/datasets/movielens/",
     licence="GroupLens: research, no redistribution (ml-latest: under the same terms)",
     members=("ratings.csv", "ratings.dat", "u.data"),
+    timed=True,
 )
 _COLUMNS = ("userId", "movieId", "rating", "timestamp")
 _HIGHEST = 5.0
