@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from rafm_datasets.sources import SOURCES as SOURCES
     from rafm_datasets.sources import load_source as load_source
     from rafm_datasets.sources import source_names as source_names
+    from rafm_datasets.verification import Verification as Verification
+    from rafm_datasets.verification import verify as verify
 
 _HOMES = {
     "DataError": "errors",
@@ -40,6 +42,7 @@ _HOMES = {
     "Progress": "execute",
     "Rows": "rows",
     "SOURCES": "sources",
+    "Verification": "verification",
     "find_finished": "pipeline",
     "generate": "generation",
     "generator_names": "generators",
@@ -49,6 +52,7 @@ _HOMES = {
     "prepare": "pipeline",
     "source_names": "sources",
     "stream": "epochs",
+    "verify": "verification",
 }
 __all__ = sorted(_HOMES)
 

@@ -119,10 +119,19 @@ def record_starts(
     if framing == "quoted" and b'"' in data:
         ends &= ~_inside_quotes(text)
     if framing == "block":
-        ends[1:] &= text[:-1] == ord("\n")
-        ends[:1] = False
+        ends &= _after_line_end(text)
     starts = np.flatnonzero(ends[:-1]) + 1
     return np.concatenate([np.zeros(1, np.int64), starts])
+
+
+def _after_line_end(
+    text: np.ndarray[tuple[int], np.dtype[np.uint8]],
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Tell which bytes begin a line, or follow the CR that begins it."""
+    after = np.zeros(len(text), np.bool_)
+    after[1:] = text[:-1] == ord("\n")
+    after[2:] |= (text[1:-1] == ord("\r")) & (text[:-2] == ord("\n"))
+    return after
 
 
 def _inside_quotes(
@@ -164,10 +173,10 @@ def _defect(record: bytes, separator: str, dialect: Dialect) -> str | None:
     except UnicodeDecodeError as error:
         return f"byte {error.start + 1} of the row is not UTF-8"
     quoted = dialect.framing == "quoted" and b'"' in record
+    if quoted and record.count(b'"') % 2:
+        return "has a quote that is not closed"
     found = _count(record, separator, quoted) + 1
     wanted = len(dialect.columns)
     if found != wanted:
         return f"has {found} fields instead of {wanted} ({shown(text)})"
-    if quoted and record.count(b'"') % 2:
-        return "has a quote that is not closed"
     return None

@@ -12,7 +12,7 @@ from rafm_datasets.arrays import load_arrays, save_arrays
 from rafm_datasets.files import replacing
 from rafm_datasets.frequencies import entry_ids
 from rafm_datasets.manifest import SPLIT_NAMES
-from rafm_datasets.splits import place_keys, row_order
+from rafm_datasets.splits import place_keys
 from rafm_datasets.vocabulary import ValueList
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Layout:
 
 def encode_chunk(
     stats: ChunkStats,
-    before: Sequence[int],
+    cuts: Sequence[NDArray[np.int64] | None],
     fields: Sequence[FieldIds],
     layout: Layout,
     options: PrepareOptions,
@@ -66,7 +66,7 @@ def encode_chunk(
     Parameters
     ----------
     stats : ChunkStats
-    before : sequence of int           rows of each split in earlier chunks
+    cuts : sequence of arrays or None  for each split, as `find_cuts` found them
     fields : sequence of FieldIds
     layout : Layout
     options : PrepareOptions
@@ -82,9 +82,11 @@ def encode_chunk(
     columns = _columns(stats, stored)
     ends = np.cumsum([0, *stats.rows])
     cuts = [
-        _cuts(numbers[start:stop], split, index, before[index], layout, options)
-        for index, (split, (start, stop)) in enumerate(
-            zip(SPLIT_NAMES, pairwise(ends.tolist()), strict=True)
+        _cuts_of_mixed(numbers[start:stop], index, layout, options)
+        if found is None
+        else found
+        for index, (found, (start, stop)) in enumerate(
+            zip(cuts, pairwise(ends.tolist()), strict=True)
         )
     ]
     if layout.plus_minus:
@@ -124,20 +126,15 @@ def _columns(
     }
 
 
-def _cuts(
+def _cuts_of_mixed(
     numbers: NDArray[np.int64],
-    split: str,
     index: int,
-    before: int,
     layout: Layout,
     options: PrepareOptions,
 ) -> NDArray[np.int64]:
     """Find where each partition of a split begins and ends in its sorted rows."""
     n_parts = layout.partitions[index]
-    bounds = np.arange(n_parts + 1)
-    if row_order(split, options) == "raw":
-        return np.clip(bounds * layout.partition_rows - before, 0, len(numbers))
-    keys = place_keys(numbers, split, options)
+    keys = place_keys(numbers, SPLIT_NAMES[index], options)
     edges = [(part << 64) // max(n_parts, 1) for part in range(1, n_parts)]
     inner = np.searchsorted(keys, np.array(edges, np.uint64))
     outer = np.array([len(numbers)] if n_parts else [], np.int64)

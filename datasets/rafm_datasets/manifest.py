@@ -54,16 +54,16 @@ class DataFile:
 class Split:
     """One split: rows, label figures, order of its rows, files.
 
-    `order` is "mixed" (sorted by a hash of the row number) or "raw"; `displacement`
-    is the mean distance of a row from its raw place, in parts of the split (1/3 for
-    a perfect shuffle, 0 when the order was kept).
+    `order` is "mixed" (sorted by a hash of the row number), "raw" or "time";
+    `displacement` is the mean distance of a mixed row from its raw place, in parts of
+    the split (1/3 for a perfect shuffle); 0 when rows are not mixed.
     """
 
     rows: int
     entries: int
     positives: int | None
     label_mean: float | None
-    order: Literal["mixed", "raw"]
+    order: Literal["mixed", "raw", "time"]
     displacement: float
     files: tuple[DataFile, ...]
 

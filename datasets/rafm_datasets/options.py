@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,14 +12,20 @@ from rafm_datasets.errors import DataError
 if TYPE_CHECKING:
     from rafm_datasets.manifest import Task
 
-SplitRule = Literal["random", "given"]
-SPLIT_RULES = ("random", "given")
+SplitRule = Literal["random", "given", "time"]
+SPLIT_RULES = ("random", "given", "time")
 BAD_ROW_RULES = ("stop", "quarantine")
+_HOUR, _DAY = 3600, 86_400
+_UNITS = {"h": _HOUR, "d": _DAY, "w": 7 * _DAY}
 
 
 @dataclass(frozen=True, slots=True)
 class PrepareOptions:
     """What to prepare, from what, into which folder, how.
+
+    A split by time puts the last `holdout[1]` periods into test and the `holdout[0]`
+    before them into validation; `period` is a number of hours, days or weeks (12h, 1d,
+    2w), counted back from the end of the last hour (or day) of the data.
 
     `parameters` are those that shape the data; the rest only says where the work is
     done and may differ between a run and its resumption.
@@ -29,6 +36,8 @@ class PrepareOptions:
     out: str
     split: SplitRule = "random"
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    period: str = "1d"
+    holdout: tuple[int, int] = (1, 1)
     seed: int = 0
     min_count: int = 1
     count_splits: Literal["train", "all"] = "train"
@@ -55,6 +64,7 @@ class PrepareOptions:
                 f"hour is an option of source avazu, not of {self.source}; leave it out"
             )
         _check_fractions(self.fractions)
+        _check_periods(self.period, self.holdout)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -69,13 +79,35 @@ class PrepareOptions:
         }
         if self.source == "avazu":
             shaping["hour"] = self.hour or "split"
+        if self.split == "time":
+            shaping |= {"period": self.period, "holdout": list(self.holdout)}
         return shaping
+
+    @property
+    def period_seconds(self) -> tuple[int, int]:
+        """Length of a period, and of the hour or day whose end it is counted from."""
+        number, unit = self.period[:-1], self.period[-1]
+        return int(number) * _UNITS[unit], _HOUR if unit == "h" else _DAY
 
 
 def _check_one_of(name: str, value: object, known: tuple[object, ...]) -> None:
     if value not in known:
         words = ", ".join(str(item) for item in known if item is not None)
         raise DataError(f"{name} must be one of {words}, got {value}")
+
+
+def _check_periods(period: str, holdout: tuple[int, ...]) -> None:
+    if not re.fullmatch(r"[1-9]\d{0,5}[hdw]", period):
+        raise DataError(
+            f"period must be a number of hours, days or weeks such as 12h, 1d or 2w, "
+            f"got {period!r}"
+        )
+    if len(holdout) != 2 or min(holdout) < 0 or not any(holdout):
+        text = ",".join(map(str, holdout))
+        raise DataError(
+            "holdout must be two numbers of periods, for validation and test, none "
+            f"negative and not both 0, got {text}; try 1,1"
+        )
 
 
 def _check_fractions(fractions: tuple[float, ...]) -> None:

@@ -67,7 +67,11 @@ def write_partition(
     """
     pieces = _Pieces(part, layout, len(fields), folder)
     numbers = pieces.gather("numbers", np.int64)
-    order = np.argsort(place_keys(numbers, part.split, options), kind="stable")
+    if row_order(part.split, options) == "time":
+        keys = pieces.gather("times", np.int64)  # equal ones are by row number already
+    else:
+        keys = place_keys(numbers, part.split, options)
+    order = np.argsort(keys, kind="stable")
     labels = pieces.gather("labels", np.float32)[order]
     columns: dict[str, Any] = {"label": labels}
     if layout.lists:
@@ -189,7 +193,7 @@ def _displacement(
     layout: Layout,
 ) -> float:
     """Sum up how far rows are from their raw place, in parts of the split."""
-    if row_order(part.split, options) == "raw" or not len(numbers):
+    if row_order(part.split, options) != "mixed" or not len(numbers):
         return 0.0
     n_parts = layout.partitions[SPLIT_NAMES.index(part.split)]
     now = (part.number + (np.arange(len(numbers)) + 0.5) / len(numbers)) / n_parts

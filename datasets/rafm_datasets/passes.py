@@ -6,12 +6,11 @@ import json
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 from rafm_datasets.ahead import run_ahead
 from rafm_datasets.chunk_stats import ChunkStats, load_stats
+from rafm_datasets.cuts import find_cuts
 from rafm_datasets.encode import FieldIds, encode_chunk
 from rafm_datasets.execute import run_tasks
 from rafm_datasets.files import write_json
@@ -20,7 +19,8 @@ from rafm_datasets.manifest import SPLIT_NAMES, RawFile
 from rafm_datasets.partition import Partition, write_partition
 from rafm_datasets.scan import ChunkRef, Scanner
 from rafm_datasets.sources import load_source
-from rafm_datasets.stage import stage_chunk
+from rafm_datasets.stage import count_held, hold_chunk, stage_chunk
+from rafm_datasets.timed import load_held, split_bounds
 from rafm_datasets.vocabulary import Range, ValueList, cut_into_ranges, merge_range
 
 if TYPE_CHECKING:
@@ -63,14 +63,48 @@ def stage_all(job: Job) -> tuple[list[ChunkStats], list[RawFile]]:
     ------
     DataError                          of the first bad row or damaged file
     """
+    if job.options.split != "time":
+        return _read_all(job, _Reading("json", load_stats, stage_chunk))
+    reading = _Reading("held.json", load_held, hold_chunk)
+    held, raw_files = _read_all(job, reading)
+    bounds = split_bounds(held, job.options)
+    tasks = [
+        (_staged(job, item.number), partial(count_held, item, bounds, job.folder))
+        for item in held
+    ]
+    _run(job, "split", "chunks", tasks)
+    return [load_stats(_staged(job, item.number)) for item in held], raw_files
+
+
+class _Staged(Protocol):
+    @property
+    def rows(self) -> tuple[int, ...]: ...
+
+
+T = TypeVar("T", bound=_Staged)
+
+
+class _Reading(NamedTuple, Generic[T]):
+    """What is done with a chunk of text, and what file tells that it was done."""
+
+    marker: str
+    load: Callable[[Path], T]
+    stage: Callable[[ChunkRef, PrepareOptions, Path], T]
+
+
+def _read_all(job: Job, reading: _Reading[T]) -> tuple[list[T], list[RawFile]]:
     record = job.folder / "raw.json"
+
+    def marker(number: int) -> Path:
+        return _staged(job, number, reading.marker)
+
     if record.exists():
         known = json.loads(record.read_text(encoding="utf-8"))
-        chunks = [load_stats(_staged(job, n)) for n in range(known["n_chunks"])]
-        return chunks, [RawFile(**item) for item in known["raw_files"]]
+        loaded = [reading.load(marker(n)) for n in range(known["n_chunks"])]
+        return loaded, [RawFile(**item) for item in known["raw_files"]]
 
     def spill(number: int) -> Path | None:
-        done = _staged(job, number).exists()
+        done = marker(number).exists()
         return None if done else job.folder / f"{number:06d}.raw"
 
     scanner = Scanner(
@@ -80,24 +114,28 @@ def stage_all(job: Job) -> tuple[list[ChunkStats], list[RawFile]]:
         job.budget.chunk_bytes,
         spill,
     )
-    chunks = []
+    chunks: list[T] = []
     size = _WAVE * job.budget.workers
     for wave in _batched(run_ahead(scanner.chunks(), size), size):
-        chunks += _stage_wave(job, wave, sum(sum(chunk.rows) for chunk in chunks))
+        n_before = sum(sum(chunk.rows) for chunk in chunks)
+        chunks += _read_wave(job, reading, wave, n_before)
     raw_files = [asdict(item) for item in scanner.raw_files]
     write_json(record, {"n_chunks": len(chunks), "raw_files": raw_files})
     return chunks, scanner.raw_files
 
 
-def _stage_wave(job: Job, wave: list[ChunkRef], n_before: int) -> list[ChunkStats]:
+def _read_wave(
+    job: Job, reading: _Reading[T], wave: list[ChunkRef], n_before: int
+) -> list[T]:
     n_rows = n_before
 
-    def stage(ref: ChunkRef) -> ChunkStats:
-        if _staged(job, ref.number).exists():
-            return load_stats(_staged(job, ref.number))
-        return stage_chunk(ref, job.options, job.folder)
+    def stage(ref: ChunkRef) -> T:
+        marker = _staged(job, ref.number, reading.marker)
+        if marker.exists():
+            return reading.load(marker)
+        return reading.stage(ref, job.options, job.folder)
 
-    def report(stats: ChunkStats) -> None:
+    def report(stats: T) -> None:
         nonlocal n_rows
         n_rows += sum(stats.rows)
         job.progress("parse", n_rows, None, "rows")
@@ -189,22 +227,21 @@ def encode_all(
         )
         for number, name in enumerate(schema.fields)
     ]
-    rows = np.array([chunk.rows for chunk in chunks])
-    before = np.cumsum(rows, axis=0) - rows
+    cuts = find_cuts(chunks, schema.layout, job.options, job.folder)
     tasks = [
         (
             job.folder / f"{chunk.number:06d}.cuts",
             partial(
                 encode_chunk,
                 chunk,
-                tuple(rows_before.tolist()),
+                cuts_of_chunk,
                 fields,
                 schema.layout,
                 job.options,
                 job.folder,
             ),
         )
-        for chunk, rows_before in zip(chunks, before, strict=True)
+        for chunk, cuts_of_chunk in zip(chunks, cuts, strict=True)
     ]
     _run(job, "encode", "chunks", tasks)
 
@@ -267,8 +304,8 @@ def _run(
     run_tasks(todo, job.budget.workers, report)
 
 
-def _staged(job: Job, number: int) -> Path:
-    return job.folder / f"{number:06d}.json"
+def _staged(job: Job, number: int, kind: str = "json") -> Path:
+    return job.folder / f"{number:06d}.{kind}"
 
 
 def _places(chunks: Sequence[ChunkStats], field: str) -> dict[int, int]:

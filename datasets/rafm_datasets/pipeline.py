@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rafm_datasets.budget import make_budget
 from rafm_datasets.commit import commit
+from rafm_datasets.errors import DataError
 from rafm_datasets.execute import Progress, silent
 from rafm_datasets.numbering import number_features
 from rafm_datasets.passes import (
@@ -87,8 +88,13 @@ def find_finished(options: PrepareOptions) -> PreparedData | None:
 
 
 def _inputs(options: PrepareOptions) -> tuple[RawInput, ...]:
-    members = load_source(options.source).INFO.members
-    return resolve(options.raw, members, given=options.split == "given")
+    info = load_source(options.source).INFO
+    if options.split == "time" and not info.timed:
+        raise DataError(
+            f"rows of source {options.source} have no time to split by; give another "
+            "--split"
+        )
+    return resolve(options.raw, info.members, given=options.split == "given")
 
 
 def _run(job: Job) -> Manifest:

@@ -197,8 +197,11 @@ def _damaged_at(item: RawInput, line: int, error: Exception) -> DataError:
 
 def _split_records(data: bytes, framing: Framing) -> tuple[bytes, bytes]:
     """Split off the bytes after the last whole record."""
-    end = b"\n\n" if framing == "block" else b"\n"
-    cut = data.rfind(end) + len(end)
-    while framing == "quoted" and cut >= len(end) and data.count(b'"', 0, cut) % 2:
-        cut = data.rfind(end, 0, cut - 1) + len(end)
-    return (data[:cut], data[cut:]) if cut >= len(end) else (b"", data)
+    if framing == "block":
+        ends = (b"\n\n", b"\n\r\n")
+        cut = max([data.rfind(end) + len(end) for end in ends if end in data] or [0])
+        return data[:cut], data[cut:]
+    cut = data.rfind(b"\n") + 1
+    while framing == "quoted" and cut and data.count(b'"', 0, cut) % 2:
+        cut = data.rfind(b"\n", 0, cut - 1) + 1
+    return data[:cut], data[cut:]

@@ -58,7 +58,11 @@ def settle(
     if not rows[0]:
         raise DataError(
             f"no row of {', '.join(options.raw)} is left to train on; give more rows, "
-            "or a larger first fraction"
+            + (
+                "or hold fewer or shorter periods out"
+                if options.split == "time"
+                else "or a larger first fraction"
+            )
         )
     fields = _fields(chunks, info)
     columns = [column for chunk in chunks for column in chunk.columns.values()]
@@ -120,6 +124,6 @@ def _sizes(entries_per_row: float) -> tuple[int, int]:
 
 def _n_partitions(n_rows: int, partition_rows: int, order: str) -> int:
     """Count partitions; mixed ones vary in size, so they are planned 1/32 smaller."""
-    if n_rows <= partition_rows or order == "raw":
+    if n_rows <= partition_rows or order != "mixed":
         return -(-n_rows // partition_rows)
     return -(-n_rows // (partition_rows - partition_rows // 32))

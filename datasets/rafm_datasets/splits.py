@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from rafm_datasets.options import PrepareOptions
 
 
-def row_order(split: str, options: PrepareOptions) -> Literal["mixed", "raw"]:
-    """Tell whether rows of a split are "mixed" or keep their "raw" order.
+def row_order(split: str, options: PrepareOptions) -> Literal["mixed", "raw", "time"]:
+    """Tell whether rows of a split are "mixed", by "time", or keep their "raw" order.
 
     Given validation and test files keep it, so that predictions can be set beside
     the rows they are for.
     """
+    if options.split == "time":
+        return "time"
     return "mixed" if options.split == "random" or split == "train" else "raw"
 
 

@@ -8,6 +8,7 @@ with their counts, sorted by their bytes.
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,14 +16,14 @@ import pyarrow as pa
 
 from rafm_datasets.arrays import entries_of, narrow, save_arrays
 from rafm_datasets.chunk_stats import ChunkStats, ColumnStats
+from rafm_datasets.columns import Parsed
 from rafm_datasets.files import replacing, write_json
 from rafm_datasets.refusal import parse_or_refuse, write_refused
 from rafm_datasets.sources import load_source
 from rafm_datasets.splits import arrange
+from rafm_datasets.timed import Held, hold, in_time_order, load_parsed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from rafm_datasets.columns import Column
@@ -47,33 +48,81 @@ def stage_chunk(ref: ChunkRef, options: PrepareOptions, folder: Path) -> ChunkSt
     ------
     DataError                          a bad row, unless they are to be quarantined
     """
-    parsed, refused = parse_or_refuse(ref, load_source(options.source), options)
+    parsed, n_refused = _parse(ref, options, folder)
     order, ends = arrange(parsed.numbers, ref.split, options)
-    labels = parsed.labels[order]
-    arrays: list[NDArray[Any]] = [labels, parsed.numbers[order]]
-    tables, columns = [], {}
-    for name, column in parsed.columns.items():
-        column = _reordered(column, order)
-        stats, table = _count(column, labels, ends)
-        columns[name] = stats
-        tables.append(table)
-        arrays += _stored(column)
-    save_arrays(folder / f"{ref.number:06d}.rows", arrays)
-    _write_values(folder / f"{ref.number:06d}.lists", tables)
+    return _save(ref.number, parsed, order, ends, n_refused, folder)
+
+
+def hold_chunk(ref: ChunkRef, options: PrepareOptions, folder: Path) -> Held:
+    """Parse one chunk and hold it in time order, for `count_held`; else as above."""
+    parsed, n_refused = _parse(ref, options, folder)
+    order = in_time_order(parsed)
+    columns = {name: _reordered(c, order) for name, c in parsed.columns.items()}
+    times = None if parsed.times is None else parsed.times[order]
+    parsed = Parsed(parsed.labels[order], columns, parsed.numbers[order], times)
+    return hold(ref.number, parsed, n_refused, folder)
+
+
+def count_held(held: Held, bounds: tuple[int, int], folder: Path) -> None:
+    """Split and count one held chunk; its `.json` is written last.
+
+    Parameters
+    ----------
+    held : Held
+    bounds : int, int                  times at which validation and test begin
+    folder : Path                      of the work files
+    """
+    parsed = load_parsed(held, folder)
+    times = np.empty(0, np.int64) if parsed.times is None else parsed.times
+    ends = [*np.searchsorted(times, bounds).tolist(), len(times)]
+    with replacing(folder / f"{held.number:06d}.times") as temporary:
+        times.tofile(temporary)
+    _save(held.number, parsed, None, ends, held.refused, folder)
+    held.path(folder).unlink()
+
+
+def _parse(ref: ChunkRef, options: PrepareOptions, folder: Path) -> tuple[Parsed, int]:
+    parsed, refused = parse_or_refuse(ref, load_source(options.source), options)
     if refused:
         write_refused(folder / f"{ref.number:06d}.refused", refused)
-    stats_of_chunk = ChunkStats(
-        ref.number,
+    if ref.spilled:
+        Path(ref.path).unlink(missing_ok=True)
+    return parsed, len(refused)
+
+
+def _save(
+    number: int,
+    parsed: Parsed,
+    order: NDArray[np.int64] | None,
+    ends: list[int],
+    n_refused: int,
+    folder: Path,
+) -> ChunkStats:
+    """Count and write a chunk whose rows, in `order`, are split at `ends`."""
+    labels, numbers = parsed.labels, parsed.numbers
+    if order is not None:
+        labels, numbers = labels[order], numbers[order]
+    arrays: list[NDArray[Any]] = [labels, numbers]
+    tables, columns = [], {}
+    for name, column in parsed.columns.items():
+        column = column if order is None else _reordered(column, order)
+        columns[name], table = _count(column, labels, ends)
+        tables.append(table)
+        arrays += _stored(column)
+    save_arrays(folder / f"{number:06d}.rows", arrays)
+    _write_values(folder / f"{number:06d}.lists", tables)
+    stats = ChunkStats(
+        number,
         tuple(np.diff([0, *ends]).tolist()),
         tuple(_split_sums(labels, ends)),
         bool(np.isin(labels, (0, 1)).all()),
         bool(np.isin(labels, (-1, 1)).all()),
-        _last_numbers(arrays[1], ends),
-        len(refused),
+        _last_numbers(numbers, ends),
+        n_refused,
         columns,
     )
-    write_json(folder / f"{ref.number:06d}.json", asdict(stats_of_chunk))
-    return stats_of_chunk
+    write_json(folder / f"{number:06d}.json", asdict(stats))
+    return stats
 
 
 def _reordered(column: Column, order: NDArray[np.int64]) -> Column:

@@ -142,6 +142,59 @@ def test_avazu_has_its_rows_clicks_hours_and_distinct_values(
     assert len(n_values) == 21
 
 
+def test_movielens_10m_has_its_tags(prepare_into: Prepare, real_data: Path) -> None:
+    raw = real_data / "ml-10m" / "tags.dat.gz"
+    data = prepare_into("movielens-tag", raw, count_splits="all")
+    assert label_counts(data) == {1.0: 95_580, 0.0: 2 * 95_580}
+    n_values = [field.n_features - 2 for field in data.fields]
+    assert n_values == [4_009, 7_601, 16_529]
+
+
+def test_movielens_latest_small_has_its_tags(
+    prepare_into: Prepare, real_data: Path
+) -> None:
+    raw = real_data / "ml-latest-small"
+    data = prepare_into("movielens-tag", raw, count_splits="all")
+    assert label_counts(data) == {1.0: 3_683, 0.0: 2 * 3_683}
+    with gzip.open(raw / "tags.csv.gz", "rt", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = ("userId", "movieId", "tag")
+    n_values = [field.n_features - 2 for field in data.fields]
+    assert n_values == [len({row[name] for row in rows}) for name in names]
+    assert n_values[0] == 58
+
+
+def test_amazon_instruments_have_their_rows_stars_users_and_items(
+    prepare_into: Prepare, real_data: Path
+) -> None:
+    raw = real_data / "amazon" / "reviews_Musical_Instruments_5.json.gz"
+    data = prepare_into("amazon", raw, count_splits="all")
+    stars = [217, 250, 772, 2_084, 6_938]
+    assert label_counts(data) == dict(zip([1, 2, 3, 4, 5], stars, strict=True))
+    assert [field.n_features - 2 for field in data.fields] == [1_429, 900]
+
+
+def test_amazon_movies_have_their_blocks_the_last_one_cut_in_its_text(
+    prepare_into: Prepare, real_data: Path
+) -> None:
+    raw = real_data / "amazon" / "movies.sample.txt.gz"
+    data = prepare_into("amazon", raw, count_splits="all")
+    assert label_counts(data) == {5: 163, 4: 53, 3: 17, 2: 2, 1: 3}
+    assert [field.n_features - 2 for field in data.fields] == [237, 10]
+
+
+def test_the_last_days_of_avazu_are_held_out(
+    prepare_into: Prepare, real_data: Path
+) -> None:
+    raw = real_data / "avazu" / "CTR_data.csv.gz"
+    data = prepare_into("avazu", raw, split="time")
+    with gzip.open(raw, "rt") as file:
+        days = Counter(row["hour"][:6] for row in csv.DictReader(file))
+    assert data.rows("test") == days["141030"]
+    assert data.rows("valid") == days["141029"]
+    assert sum(map(data.rows, SPLITS)) == 20_000
+
+
 def test_criteo_has_its_rows_clicks_and_distinct_values(
     prepare_into: Prepare, real_data: Path
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import json
 import math
 import random
 import zipfile
@@ -154,7 +155,94 @@ def avazu(*, hour: bool) -> Callable[[random.Random, int], tuple[str, list[Row]]
     return make
 
 
+def libffm(draw: random.Random, n_rows: int) -> tuple[str, list[Row]]:
+    text = ""
+    rows: list[Row] = []
+    for _ in range(n_rows):
+        label = draw.choice([-1, 1])
+        pairs = {(draw.randint(0, 11), skewed(draw, 60)) for _ in range(5)}
+        chosen = [(str(f), str(i), draw.choice([1.0, 0.5])) for f, i in pairs]
+        cells = [":".join([f, i, f"{v:g}"]) for f, i, v in chosen]
+        text += " ".join([str(label), *cells]) + "\n"
+        chosen.sort(key=lambda entry: int(entry[0]))
+        rows.append(((label + 1) / 2, tuple(chosen)))
+    return text, rows
+
+
+def tags(
+    separator: str, header: str = "", end: str = "\n"
+) -> Callable[[random.Random, int], tuple[str, list[Row]]]:
+    def make(draw: random.Random, n_rows: int) -> tuple[str, list[Row]]:
+        text = header
+        rows: list[Row] = []
+        for _ in range(n_rows):
+            user, item = str(skewed(draw, 99) + 1), str(skewed(draw, 900) + 1)
+            tag = f"tag {skewed(draw, 400)}"
+            if draw.random() < 0.2:
+                tag = f'{tag}, "quoted", \u00e9'
+            quoted = '"' + tag.replace('"', '""') + '"'
+            shown = quoted if header and '"' in tag else tag
+            text += separator.join([user, item, shown, "1139045764"]) + end
+            entries = {"user": user, "item": item, "tag": tag}
+            rows.append((1.0, tuple((k, v, 1.0) for k, v in entries.items())))
+        return text, rows
+
+    return make
+
+
+def reviews(
+    write: Callable[[str, str, float, int], str],
+) -> Callable[[random.Random, int], tuple[str, list[Row]]]:
+    def make(draw: random.Random, n_rows: int) -> tuple[str, list[Row]]:
+        text = ""
+        rows: list[Row] = []
+        for _ in range(n_rows):
+            user, item = f"A{skewed(draw, 300):013d}", f"B{skewed(draw, 900):09d}"
+            stars = float(draw.randint(1, 5))
+            text += write(user, item, stars, 978300000 + draw.randint(0, 10**7))
+            rows.append((stars, (("user", user, 1.0), ("item", item, 1.0))))
+        return text, rows
+
+    return make
+
+
+def snap_block(user: str, item: str, stars: float, time: int) -> str:
+    return (
+        f"product/productId: {item}\nreview/userId: {user}\n"
+        "review/profileName: N. N.\nreview/helpfulness: 7/7\n"
+        f"review/score: {stars}\nreview/time: {time}\n"
+        "review/summary: review/score: 9\nreview/text: some, text\n\n"
+    )
+
+
+def json_line(user: str, item: str, stars: float, time: int) -> str:
+    review = {
+        "overall": stars,
+        "reviewerID": user,
+        "asin": item,
+        "reviewText": 'a "text"\nof two lines',
+        "helpful": [0, 1],
+        "unixReviewTime": time,
+    }
+    return json.dumps(review) + "\n"
+
+
 SAMPLES = {
+    "amazon": [
+        Sample("movies.txt", reviews(snap_block)),
+        Sample("reviews.json", reviews(json_line)),
+        Sample("ratings.csv", reviews(lambda u, i, s, t: f"{u},{i},{s},{t}\n")),
+        Sample("of_2018.csv", reviews(lambda u, i, s, t: f"{i},{u},{s},{t}\n")),
+    ],
+    "libffm": [Sample("data.ffm", libffm)],
+    "movielens-tag": [
+        Sample("tags.dat", tags("::"), negatives=2),
+        Sample(
+            "tags.csv",
+            tags(",", "userId,movieId,tag,timestamp\r\n", "\r\n"),
+            negatives=2,
+        ),
+    ],
     "avazu": [
         Sample("train.csv", avazu(hour=True)),
         Sample("train", avazu(hour=False), {"hour": "drop"}),

@@ -25,8 +25,43 @@ FRAPPE = FRAPPE.replace(" ", "\t") + "\n"
 RATINGS = "userId,movieId,rating,timestamp\n"
 ADS = "\t1" * 13 + "\ta" * 26 + "\n"
 
+TAGS = "userId,movieId,tag,timestamp\n"
+BLOCK = (
+    "product/productId: B003AI2VGA\nreview/userId: A141HP4LYPWMSR\n"
+    "review/score: 3.0\nreview/time: 1182729600\nreview/text: a\n\n"
+)
+NEXT = "\nreview/text"
+JSON = (
+    '{"reviewerID": "A2IBPI20UZIR0U", "asin": "1384719342", "overall": 5.0, '
+    '"unixReviewTime": 1393545600}\n'
+)
+
 # source, text, line of the defect, what is told, the rest of it
 CASES = [
+    ("amazon", "a,b,c,d\n", 1, "neither a block of"),
+    ("amazon", f"{BLOCK}{BLOCK.replace('score', 'sore')}", 7, "lacks review/score"),
+    ("amazon", f"{BLOCK}{BLOCK[:80]}", 7, "is cut short or lacks review/time"),
+    (
+        "amazon",
+        f"{BLOCK}{BLOCK.split(NEXT)[0]}",
+        7,
+        "is cut short or lacks review/time",
+    ),
+    ("amazon", BLOCK.replace("review/text", "review/time"), 1, "repeats review/time"),
+    ("amazon", BLOCK.replace("3.0", "7.0"), 1, "rating '7.0' is not above 0 and up"),
+    ("amazon", BLOCK.replace("A141", "A 14"), 1, "user 'A 14HP4LYPWMSR' is not an id"),
+    ("amazon", f"{JSON}{JSON[:50]}\n{JSON}", 2, "is not JSON"),
+    ("amazon", f"{JSON}[3]\n", 2, "is not a JSON object"),
+    ("amazon", f"{JSON}{JSON.replace('overall', 'all')}", 2, "rating is missing"),
+    ("amazon", f"{JSON}{JSON.replace('5.0', 'null')}", 2, "rating is missing"),
+    ("amazon", "A2IBPI20UZIR0U,1384719342,5,x\n", 1, "time 'x' is not a number"),
+    ("libffm", "1 0:2:3\n1 7\n", 2, "feature id '' is not a whole number"),
+    ("libffm", "1 0:2:3\n1 a:7:1\n", 2, "field 'a' is not a whole number"),
+    ("libffm", "1 0:2:3\n1 0:7:1:1\n", 2, "feature value '1:1' is not a number"),
+    ("movielens-tag", "1::2::3\n", 1, "the header lacks"),
+    ("movielens-tag", "1::2::::4\n", 1, "tag is missing"),
+    ("movielens-tag", "1::2::a::b::4\n", 1, "has 5 fields instead of 4"),
+    ("movielens-tag", f'{TAGS}1,2,"a,4\n', 2, "a quote that is not closed"),
     ("avazu", AVAZU.replace("click,", ""), 1, "a test file without labels"),
     ("avazu", AVAZU.replace("C14,", ""), 1, "the header lacks C14"),
     ("avazu", f"1,0,14102100{REST}", 1, "the header lacks id, click"),

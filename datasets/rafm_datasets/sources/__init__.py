@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from rafm_datasets.options import PrepareOptions
 
 SOURCES = {
+    "amazon": "rafm_datasets.sources.amazon",
     "avazu": "rafm_datasets.sources.avazu",
     "criteo": "rafm_datasets.sources.criteo",
     "frappe": "rafm_datasets.sources.frappe",
+    "libffm": "rafm_datasets.sources.libffm",
     "libfm": "rafm_datasets.sources.libfm",
     "movielens": "rafm_datasets.sources.movielens",
+    "movielens-tag": "rafm_datasets.sources.movielens_tag",
 }
 
 

@@ -34,34 +34,62 @@ INFO = SourceInfo(
     licence="that of the data set",
     lists=True,
 )
-_LINE = Dialect(columns=("line",), separator="\x1e")
+LINE = Dialect(columns=("line",), separator="\x1e")
 _UNTIDY = (b"  ", b"\t", b" \n", b" \r", b"\n ")
 
 
 def dialect(name: str, head: bytes, options: PrepareOptions) -> Dialect:
     """Tell how a file is written, as in `Source.dialect`: always the same here."""
     del name, head, options
-    return _LINE
+    return LINE
 
 
 def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
     """Read and check rows of libFM text, as in `Source.parse`."""
     del options
-    lines = _lines(data, dialect)
-    tokens = lines.str.split(" ")
+    labels, entries, indptr = split_lines(data, dialect)
+    weights = None
+    if b":" in data:
+        parts = entries.str.splitn(":", 2).struct.unnest()
+        entries = parts["field_0"]
+        weights = feature_values(parts["field_1"], indptr)
+    column = whole_numbers(entries, indptr, "feature id")
+    return Parsed(
+        labels=labels,
+        columns={"feature": column._replace(weights=weights)},
+        numbers=np.arange(len(labels)),
+    )
+
+
+def split_lines(
+    data: bytes, dialect: Dialect
+) -> tuple[NDArray[np.float32], pl.Series, NDArray[np.int64]]:
+    """Split rows into labels and entries.
+
+    Parameters
+    ----------
+    data : bytes                       whole lines
+    dialect : Dialect
+
+    Returns
+    -------
+    float32[n], String[n_entries], int64[n + 1]
+                                       labels, texts of the entries, and where those
+                                       of each row begin
+
+    Raises
+    ------
+    BadRows                            a label that is no number; blank lines
+    """
+    tokens = _lines(data, dialect).str.split(" ")
     lengths = tokens.list.len().to_numpy().astype(np.int64)
     flat = tokens.list.explode(empty_as_null=False)
     ends = np.cumsum(lengths)
     is_label = np.zeros(len(flat), np.bool_)
     is_label[ends - lengths] = True
     labels = numbers_of(encode_text(flat.filter(pl.Series(is_label))), "label")
-    entries = flat.filter(pl.Series(~is_label))
     indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths - 1)])
-    return Parsed(
-        labels=labels.astype(np.float32),
-        columns={"feature": _features(entries, indptr, has_values=b":" in data)},
-        numbers=np.arange(len(labels)),
-    )
+    return labels.astype(np.float32), flat.filter(pl.Series(~is_label)), indptr
 
 
 def _lines(data: bytes, dialect: Dialect) -> pl.Series:
@@ -74,26 +102,38 @@ def _lines(data: bytes, dialect: Dialect) -> pl.Series:
     return lines
 
 
-def _features(
-    entries: pl.Series, indptr: NDArray[np.int64], *, has_values: bool
-) -> Column:
-    weights = None
-    if has_values:
-        parts = entries.str.splitn(":", 2).struct.unnest()
-        entries = parts["field_0"]
-        weights = _weights(parts["field_1"], indptr)
-    column = encode_text(entries)._replace(indptr=indptr, weights=weights)
-    ids = column.values.cast(pl.UInt64, strict=False)
-    require(column, ids.is_not_null(), _why_no_id)
-    return convert(column, ids.cast(pl.String))
+def whole_numbers(texts: pl.Series, indptr: NDArray[np.int64], name: str) -> Column:
+    """Encode entries that must be whole numbers, not negative.
+
+    Parameters
+    ----------
+    texts : String[n_entries]          null is refused like other texts
+    indptr : int64[n + 1]              where the entries of each row begin
+    name : str                         what they are, for the message
+
+    Returns
+    -------
+    Column                             without weights
+
+    Raises
+    ------
+    BadRows
+    """
+
+    def reason(text: str) -> str:
+        kind = "negative" if text.startswith("'-") else "not a whole number"
+        return f"{name} {text} is {kind}"
+
+    column = encode_text(texts.fill_null(""))._replace(indptr=indptr)
+    numbers = column.values.cast(pl.UInt64, strict=False)
+    require(column, numbers.is_not_null(), reason)
+    return convert(column, numbers.cast(pl.String))
 
 
-def _why_no_id(text: str) -> str:
-    kind = "negative" if text.startswith("'-") else "not a whole number"
-    return f"feature id {text} is {kind}"
-
-
-def _weights(texts: pl.Series, indptr: NDArray[np.int64]) -> NDArray[np.float32] | None:
+def feature_values(
+    texts: pl.Series, indptr: NDArray[np.int64]
+) -> NDArray[np.float32] | None:
+    """Read the values of entries, null for 1; None when all are 1; else `BadRows`."""
     numbers = texts.cast(pl.Float32, strict=False)
     bad = texts.is_not_null() & ~numbers.is_finite().fill_null(value=False)
     if bad.any():

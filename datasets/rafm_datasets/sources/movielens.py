@@ -18,6 +18,7 @@ from rafm_datasets.sources import SourceInfo
 
 if TYPE_CHECKING:
     import polars as pl
+    from numpy.typing import NDArray
 
     from rafm_datasets.columns import Column
     from rafm_datasets.options import PrepareOptions
@@ -30,6 +31,7 @@ INFO = SourceInfo(
     page="https://grouplens.org/datasets/movielens/",
     licence="GroupLens: research, no redistribution (ml-latest: under the same terms)",
     members=("ratings.csv", "ratings.dat", "u.data"),
+    timed=True,
 )
 _COLUMNS = ("userId", "movieId", "rating", "timestamp")
 _HIGHEST = 5.0
@@ -48,15 +50,8 @@ def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
     """Read and check ratings, as in `Source.parse`."""
     del options
     frame = read_delimited(data, dialect)
-    ratings = encode_text(frame["rating"])
-    stars = numbers_of(ratings, "rating")
-    require(
-        ratings,
-        (ratings.values.cast(float) > 0) & (ratings.values.cast(float) <= _HIGHEST),
-        lambda text: f"rating {text} is not above 0 and up to 5",
-    )
     return Parsed(
-        labels=stars.astype(np.float32),
+        labels=star_ratings(frame["rating"]),
         columns={
             "user": whole_numbers(frame["userId"], "user"),
             "item": whole_numbers(frame["movieId"], "movie"),
@@ -64,6 +59,32 @@ def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
         numbers=np.arange(len(frame)),
         times=numbers_of(encode_text(frame["timestamp"]), "timestamp").astype(np.int64),
     )
+
+
+def star_ratings(texts: pl.Series) -> NDArray[np.float32]:
+    """Read ratings, each above 0 and up to 5.
+
+    Parameters
+    ----------
+    texts : polars.Series              String[n]
+
+    Returns
+    -------
+    float32[n]
+
+    Raises
+    ------
+    BadRows                            missing, not a number, or out of range
+    """
+    column = encode_text(texts)
+    stars = numbers_of(column, "rating")
+    numbers = column.values.cast(float)
+    require(
+        column,
+        (numbers > 0) & (numbers <= _HIGHEST),
+        lambda text: f"rating {text} is not above 0 and up to 5",
+    )
+    return stars.astype(np.float32)
 
 
 def whole_numbers(texts: pl.Series, name: str) -> Column:

@@ -1,0 +1,169 @@
+"""Source `amazon`: ratings of products, from reviews in any of their layouts.
+
+Names and texts of reviewers are never read into columns: ids, rating and time only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from rafm_datasets.columns import (
+    BadRows,
+    Column,
+    Parsed,
+    encode_text,
+    numbers_of,
+    require,
+    require_present,
+)
+from rafm_datasets.delimited import Dialect, read_delimited, record_starts
+from rafm_datasets.errors import DataError
+from rafm_datasets.sources import SourceInfo
+from rafm_datasets.sources.movielens import star_ratings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from rafm_datasets.options import PrepareOptions
+    from rafm_datasets.sources import Source
+
+INFO = SourceInfo(
+    fields=("user", "item"),
+    task="regression",
+    layout="movies.txt (blocks of `key: value`), JSON lines of 2014 and 2018, "
+    "or CSV of user, item, rating, time without header",
+    page="https://snap.stanford.edu/data/web-Movies.html",
+    licence="none stated; cite McAuley and Leskovec 2013 (2014: McAuley et al. 2015)",
+    members=("movies.txt", "*.json", "*.csv"),
+    timed=True,
+)
+_COLUMNS = ("user", "item", "rating", "time")
+_BLOCKS = ("review/userId", "product/productId", "review/score", "review/time")
+_JSON = ("reviewerID", "asin", "overall", "unixReviewTime")
+_PRODUCT = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]")
+
+
+def dialect(name: str, head: bytes, options: PrepareOptions) -> Dialect:
+    """Tell the layout from the first line, as in `Source.dialect`."""
+    del options
+    if head.startswith(b"{"):
+        return Dialect(columns=_JSON)
+    if head.startswith((b"product/", b"review/")):
+        return Dialect(columns=_BLOCKS, framing="block", encoding="latin-1")
+    cells = head.decode("utf-8", "replace").split(",")
+    if len(cells) == len(_COLUMNS):
+        is_product = [bool(_PRODUCT.fullmatch(cell)) for cell in cells[:2]]
+        if is_product == [False, True]:
+            return Dialect(columns=_COLUMNS, separator=",")
+        if is_product == [True, False]:  # as in the files of 2018
+            return Dialect(columns=("item", "user", "rating", "time"), separator=",")
+    raise DataError(
+        f"{name}, line 1: neither a block of `key: value` lines, nor JSON, nor user, "
+        f"item, rating, time without header (it reads {head[:80]!r}); give movies.txt, "
+        "JSON lines or a ratings CSV"
+    )
+
+
+def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
+    """Read and check ratings, as in `Source.parse`."""
+    del options
+    if dialect.columns == _JSON:
+        frame = _read_json(data)
+    elif dialect.columns == _BLOCKS:
+        frame = _read_blocks(data)
+    else:
+        frame = read_delimited(data, dialect)
+    return Parsed(
+        labels=star_ratings(frame["rating"]),
+        columns={name: _ids(frame[name], name) for name in INFO.fields},
+        numbers=np.arange(len(frame)),
+        times=numbers_of(encode_text(frame["time"]), "time").astype(np.int64),
+    )
+
+
+def _ids(texts: pl.Series, name: str) -> Column:
+    column = encode_text(texts)
+    require_present(column, name)
+    good = column.values.str.contains(r"^[A-Za-z0-9_-]+$")
+    require(column, good, lambda text: f"{name} {text} is not an id")
+    return column
+
+
+def _read_json(data: bytes) -> pl.DataFrame:
+    schema = dict.fromkeys(_JSON, pl.String)
+    try:
+        frame = pl.read_ndjson(data, schema=schema)
+    except pl.exceptions.PolarsError:
+        frame = None
+    n_records = len(record_starts(data, "line"))
+    if frame is None or len(frame) != n_records:
+        raise BadRows(list(_json_defects(data)))
+    return frame.rename(dict(zip(_JSON, _COLUMNS, strict=True)))
+
+
+def _json_defects(data: bytes) -> Iterator[tuple[int, str]]:
+    found = False
+    lines = data.split(b"\n")
+    for row, line in enumerate(lines[:-1] if not lines[-1] else lines):
+        if not line.strip():
+            yield row, ""
+            found = True
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield row, f"is not JSON ({error})".replace("\n", " ")
+            found = True
+        else:
+            if not isinstance(value, dict):
+                yield row, "is not a JSON object"
+                found = True
+    if not found:
+        yield 0, "holds JSON that cannot be read as a review"
+
+
+def _read_blocks(data: bytes) -> pl.DataFrame:
+    """Read blocks of lines, the keys in any order; other keys are passed over."""
+    text = data.decode("latin-1")
+    lines = pl.Series([text]).str.split("\n").explode().str.strip_chars_end("\r")
+    starts = record_starts(data, "block")
+    breaks = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    first_lines = np.searchsorted(breaks, starts)
+    columns, defects = {}, dict[int, str]()
+    for key, name in zip(_BLOCKS, _COLUMNS, strict=True):
+        at = np.flatnonzero(lines.str.starts_with(f"{key}: ").to_numpy())
+        block = np.searchsorted(first_lines, at, side="right") - 1
+        found = np.bincount(block, minlength=len(starts))
+        if len(at) and at[-1] == len(lines) - 1:
+            found[-1] = 0  # the file ends within this value
+        for row in np.flatnonzero(found != 1).tolist():
+            what = "is cut short or lacks" if not found[row] else "repeats"
+            defects.setdefault(row, f"the block {what} {key}")
+        columns[name] = lines.gather(at).str.slice(len(key) + 2)
+    if defects:
+        raise BadRows(_but_blank(defects, data, starts))
+    return pl.DataFrame(columns)
+
+
+def _but_blank(
+    defects: dict[int, str], data: bytes, starts: NDArray[np.int64]
+) -> list[tuple[int, str]]:
+    """Give blank blocks an empty reason, so that they are dropped."""
+    stops = [*starts[1:].tolist(), len(data)]
+    return [
+        (row, reason if data[starts[row] : stops[row]].strip() else "")
+        for row, reason in defects.items()
+    ]
+
+
+if TYPE_CHECKING:
+    import rafm_datasets.sources.amazon as _this
+
+    _source: Source = _this
