@@ -12,7 +12,7 @@ from rafm_bench.compare import compare
 from rafm_bench.words import figure, finding, run_labels, size, times
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rafm_bench.evaluate import Evaluation
     from rafm_bench.explain import Feature
     from rafm_bench.run import Run
+    from rafm_datasets import SourceInfo, Verification
 
 
 def table(*columns: str, left: int = 1) -> Table:
@@ -39,6 +40,27 @@ def show_run(run: Run, console: Console) -> None:
         f"best epoch {run.result.best_epoch} of {len(run.result.epochs)}, peak memory "
         f"{size(run.result.peak_memory_bytes)}, written to {run.folder}"
     )
+
+
+def show_sources(infos: Mapping[str, SourceInfo], console: Console) -> None:
+    """Print the raw formats that can be prepared, a paragraph each."""
+    for name, info in infos.items():
+        console.print(f"[bold]{name}[/bold]")
+        facts = {"layout": info.layout, "page": info.page, "licence": info.licence}
+        for title, text in facts.items():
+            console.print(f"  {title:8} {text}", markup=False, highlight=False)
+
+
+def show_verification(found: Verification, console: Console) -> None:
+    """Print what is wrong with prepared data, or that nothing is."""
+    seen = f"{found.files:,} files, {found.rows:,} rows"
+    if found.sound:
+        console.print(f"{found.folder} is sound: {seen}", highlight=False)
+        return
+    count = f"{len(found.problems)} problem{'s' if len(found.problems) > 1 else ''}"
+    console.print(f"{found.folder} has {count} in {seen}:", highlight=False)
+    for problem in found.problems:
+        console.print(f"  {problem}", markup=False, highlight=False)
 
 
 def show_metrics(evaluation: Evaluation, console: Console) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rafm_datasets.prepared import open_prepared as open_prepared
     from rafm_datasets.rows import Rows as Rows
     from rafm_datasets.sources import SOURCES as SOURCES
+    from rafm_datasets.sources import SourceInfo as SourceInfo
     from rafm_datasets.sources import load_source as load_source
     from rafm_datasets.sources import source_names as source_names
     from rafm_datasets.verification import Verification as Verification
@@ -42,6 +43,7 @@ _HOMES = {
     "Progress": "execute",
     "Rows": "rows",
     "SOURCES": "sources",
+    "SourceInfo": "sources",
     "Verification": "verification",
     "find_finished": "pipeline",
     "generate": "generation",

@@ -38,14 +38,18 @@ class NumbersOf(click.ParamType[Any]):
 
     name = "numbers"
 
+    def __init__(self, kind: type = float) -> None:
+        self.kind = kind
+
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Any:
         """Return the numbers as a tuple."""
         try:
-            return tuple(float(part) for part in value.split(","))
+            return tuple(self.kind(part) for part in value.split(","))
         except ValueError:
-            self.fail(f"must be numbers with commas between, got {value!r}", param)
+            what = "whole numbers" if self.kind is int else "numbers"
+            self.fail(f"must be {what} with commas between, got {value!r}", param)
 
 
 class SizeInBytes(click.ParamType[Any]):

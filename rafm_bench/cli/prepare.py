@@ -29,8 +29,8 @@ SOURCE is the format of the raw files: {", ".join(source_names())}.
 @click.option("--out", metavar="DIR", required=True, help="Folder to write.")
 @click.option(
     "--split",
-    metavar="random|given",
-    help="Draw the splits, or take RAW files as train, valid and test "
+    metavar="random|given|time",
+    help="Draw the splits, take RAW files as train, valid and test, or go by time "
     "[default: random]",
 )
 @click.option(
@@ -38,6 +38,16 @@ SOURCE is the format of the raw files: {", ".join(source_names())}.
     metavar="A,B,C",
     type=NumbersOf(),
     help="Shares of train, valid and test in random splits [default: 0.8,0.1,0.1]",
+)
+@click.option(
+    "--period", metavar="12h|1d|2w", help="For --split time: a period [default: 1d]"
+)
+@click.option(
+    "--holdout",
+    metavar="V,T",
+    type=NumbersOf(int),
+    help="For --split time: the last T periods are test, the V before them valid "
+    "[default: 1,1]",
 )
 @click.option("--seed", metavar="N", type=int, help="Decides the draw [default: 0]")
 @click.option(

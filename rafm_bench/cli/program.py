@@ -14,8 +14,10 @@ from rafm_bench.errors import Interrupted, RunError, UserError
 
 COMMANDS = (
     "demo",
+    "sources",
     "generate",
     "prepare",
+    "verify",
     "inspect",
     "explain",
     "train",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 from rafm_bench import __version__
 from rafm_bench.cli.program import COMMANDS, main
+from rafm_datasets import source_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,3 +127,41 @@ def test_an_option_of_another_source_is_refused(tmp_path: Path) -> None:
     code, stdout, stderr = run(*words)
     assert (code, stdout) == (2, "")
     assert "hour is an option of source avazu, not of libfm" in stderr
+
+
+def test_sources_are_listed_with_layout_page_and_licence() -> None:
+    code, stdout, _ = run("sources", "--json")
+    listed = json.loads(stdout)
+    assert code == 0
+    assert [one["name"] for one in listed] == list(source_names())
+    assert all(one["layout"] and one["page"] and one["licence"] for one in listed)
+    _, text, _ = run("sources")
+    assert all(one["page"] in text for one in listed)
+
+
+def test_verify_tells_sound_data_from_damaged(tmp_path: Path) -> None:
+    raw, data = tmp_path / "raw.libfm", tmp_path / "data"
+    raw.write_text("1 3:1 5:1\n0 2:1\n" * 40, encoding="ascii")
+    run("prepare", "libfm", str(raw), "--out", str(data))
+    code, stdout, _ = run("verify", str(data))
+    assert (code, "is sound" in stdout) == (0, True)
+    part = data / "train" / "part-00000.parquet"
+    part.write_bytes(part.read_bytes()[:-1])
+    code, stdout, stderr = run("verify", str(data))
+    assert (code, stderr.count("Traceback")) == (1, 0)
+    assert "train/part-00000.parquet" in stdout
+    code, stdout, _ = run("verify", str(data), "--json")
+    assert (code, json.loads(stdout)["sound"]) == (1, False)
+
+
+def test_a_time_split_holds_the_last_periods_out(tmp_path: Path) -> None:
+    raw = tmp_path / "ratings.csv"
+    lines = [f"{row % 7},{row % 5},{1 + row % 5},{row * 3600}" for row in range(96)]
+    text = "\n".join(["userId,movieId,rating,timestamp", *lines, ""])
+    raw.write_text(text, encoding="ascii")
+    words = ["prepare", "movielens", str(raw), "--out", str(tmp_path / "data")]
+    words += ["--split", "time", "--period", "12h", "--holdout", "1,2", "--json"]
+    code, stdout, stderr = run(*words)
+    assert code == 0, stderr
+    splits = json.loads(stdout)["splits"]
+    assert [one["n_rows"] for one in splits] == [60, 12, 24]
