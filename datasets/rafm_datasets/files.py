@@ -1,4 +1,8 @@
-"""Files written whole or not at all: temporary name, sync, rename."""
+"""Files written whole or not at all: temporary name, sync, rename.
+
+Work files are not synced: they outlive a killed process, and after a crash of the
+machine no run goes on from them (see `work.open_plan`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from rafm_datasets.errors import DataError
+from rafm_datasets.manifest import WORK_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +36,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        if not _is_work(path):
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         raise DataError(
@@ -57,7 +63,12 @@ def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    sync_folder(path.parent)
+    if not _is_work(path):
+        sync_folder(path.parent)
+
+
+def _is_work(path: Path) -> bool:
+    return path.parent.name == WORK_FOLDER
 
 
 def sha256_of(path: Path) -> str:

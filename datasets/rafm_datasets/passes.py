@@ -116,7 +116,7 @@ def _read_all(job: Job, reading: _Reading[T]) -> tuple[list[T], list[RawFile]]:
     )
     chunks: list[T] = []
     size = _WAVE * job.budget.workers
-    for wave in _batched(run_ahead(scanner.chunks(), size), size):
+    for wave in _waves(run_ahead(scanner.chunks(), size), job.budget.workers, size):
         n_before = sum(sum(chunk.rows) for chunk in chunks)
         chunks += _read_wave(job, reading, wave, n_before)
     raw_files = [asdict(item) for item in scanner.raw_files]
@@ -314,6 +314,11 @@ def _places(chunks: Sequence[ChunkStats], field: str) -> dict[int, int]:
     return {number: place for place, number in enumerate(having)}
 
 
-def _batched(items: Iterator[ChunkRef], size: int) -> Iterator[list[ChunkRef]]:
-    while batch := list(islice(items, size)):
-        yield batch
+def _waves(
+    items: Iterator[ChunkRef], first: int, most: int
+) -> Iterator[list[ChunkRef]]:
+    """Take chunks in waves that double, so that the first one need not wait long."""
+    size = first
+    while wave := list(islice(items, size)):
+        yield wave
+        size = min(2 * size, most)

@@ -174,17 +174,27 @@ def open_plan(
     path = folder / "plan.json"
     plan = _plan(options, inputs)
     found = _read_plan(path)
-    old_bytes = found.pop("chunk_bytes", 0)
+    old_bytes, boot = found.pop("chunk_bytes", 0), found.pop("boot", None)
     if found and found != plan and not options.overwrite and _has_work(folder):
         raise DataError(
             f"{folder.parent} holds an unfinished run with other parameters or raw "
             "files that changed since; begin anew with --overwrite"
         )
-    if found == plan and old_bytes <= chunk_bytes:
+    # Work files are not synced, so those of before a crash of the machine may be torn.
+    if found == plan and old_bytes <= chunk_bytes and boot == _boot():
         return int(old_bytes)
     _clear(folder)
-    write_json(path, {**plan, "chunk_bytes": chunk_bytes})
+    write_json(path, {**plan, "chunk_bytes": chunk_bytes, "boot": _boot()})
     return chunk_bytes
+
+
+def _boot() -> str:
+    """Name the machine and its boot; a new one after every crash."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    except OSError:
+        boot = ""
+    return f"{socket.gethostname()} {boot.strip()}"
 
 
 def _plan(options: PrepareOptions, inputs: Sequence[RawInput]) -> dict[str, Any]:
@@ -208,7 +218,7 @@ def _has_work(folder: Path) -> bool:
 def _read_plan(path: Path) -> dict[str, Any]:
     try:
         plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # none yet, or torn
         return {}
     return plan
 
