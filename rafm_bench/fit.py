@@ -106,7 +106,7 @@ def _train_pass(
     for rows in stream(
         job.data, "train", chunk_rows, seed=config.seed, epoch=number - 1
     ):
-        batch = as_batch(rows, job.model.layout)
+        batch = as_batch(rows, job.model.layout, job.data)
         before = int(state.step[0])
         trained = job.backend.train(
             job.model, state, job.optimizer, batch, config.batch_size, config.threads

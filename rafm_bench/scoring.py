@@ -9,7 +9,7 @@ import numpy as np
 from rafm_bench.errors import RunError, UserError
 from rafm_bench.metrics import measure
 from rafm_datasets import stream
-from rafm_kernels import Batch
+from rafm_kernels import Batch, merge_duplicates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,10 +40,15 @@ class Scored(NamedTuple):
     labels: NDArray[np.float32]
 
 
-def as_batch(rows: Rows, layout: RankLayout) -> Batch:
-    """Take rows of prepared data as a batch, their ids as the layout's."""
+def as_batch(rows: Rows, layout: RankLayout, data: PreparedData) -> Batch:
+    """Take rows of prepared data as a batch, their ids as the layout's.
+
+    Where a field holds several values a row may have an id twice: as written, or as
+    several rare values. These become one entry with the sum of their values.
+    """
     ids = layout.remap(rows.ids).astype(np.int32, copy=False)
-    return Batch(rows.indptr, ids, rows.values, rows.fields, rows.labels)
+    batch = Batch(rows.indptr, ids, rows.values, rows.fields, rows.labels)
+    return merge_duplicates(batch) if data.manifest.layout == "lists" else batch
 
 
 def score_chunks(scorer: Scorer, data: PreparedData, split: str) -> Iterator[Scored]:
@@ -55,7 +60,7 @@ def score_chunks(scorer: Scorer, data: PreparedData, split: str) -> Iterator[Sco
         )
     backend, model, parameters, n_threads = scorer
     for rows in stream(data, split, CHUNK_ROWS):
-        batch = as_batch(rows, model.layout)
+        batch = as_batch(rows, model.layout, data)
         yield Scored(backend.scores(model, parameters, batch, n_threads), rows.labels)
 
 

@@ -4,6 +4,7 @@ from rafm_kernels.backends import backend_names as backend_names
 from rafm_kernels.backends import load_backend as load_backend
 from rafm_kernels.batch import Batch as Batch
 from rafm_kernels.batch import make_batch as make_batch
+from rafm_kernels.batch import merge_duplicates as merge_duplicates
 from rafm_kernels.contract import Backend as Backend
 from rafm_kernels.contract import TrainReport as TrainReport
 from rafm_kernels.layout import RANK_RULES as RANK_RULES

@@ -80,7 +80,7 @@ def make_batch(
     if not np.isfinite(targets).all():
         at = int(np.flatnonzero(~np.isfinite(targets))[0])
         raise ValueError(f"`labels` must be finite, got {targets[at]} in row {at}")
-    return _merge_duplicates(Batch(starts, codes, x, owners, targets))
+    return merge_duplicates(Batch(starts, codes, x, owners, targets))
 
 
 def _check_indptr(indptr: NDArray[np.int64], n_rows: int, n_entries: int) -> None:
@@ -129,14 +129,25 @@ def _checked_values(
     return array
 
 
-def _merge_duplicates(batch: Batch) -> Batch:
-    """Batch with each id at most once in a row; the batch itself if so already."""
+def merge_duplicates(batch: Batch) -> Batch:
+    """Make each id stand at most once in a row; the batch itself if so already.
+
+    Parameters
+    ----------
+    batch : Batch
+
+    Returns
+    -------
+    Batch                              a row's duplicate ids become one entry with the
+                                       sum of their values, at the first one's place
+    """
     n_rows = len(batch.labels)
     rows = np.repeat(np.arange(n_rows), np.diff(batch.indptr))
+    pairs = np.sort((rows << 32) | batch.ids)  # of values: far faster than lexsort
+    if not (pairs[1:] == pairs[:-1]).any():
+        return batch
     by_id = np.lexsort((batch.ids, rows))
     same = (np.diff(batch.ids[by_id]) == 0) & (np.diff(rows[by_id]) == 0)
-    if not same.any():
-        return batch
     group = np.concatenate([[0], np.cumsum(~same)])
     first = np.full(group[-1] + 1, len(by_id))
     np.minimum.at(first, group, by_id)

@@ -15,8 +15,10 @@ from click.testing import CliRunner
 from rafm_bench.cli.program import main
 from rafm_bench.compare import compare
 from rafm_bench.metrics import auc
+from rafm_bench.scoring import as_batch
 from rafm_bench.summary import frequency_bins
-from rafm_datasets import open_prepared
+from rafm_datasets import open_prepared, stream
+from rafm_kernels import RankLayout
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -184,3 +186,17 @@ def test_one_class_is_null_in_json_and_a_note(
     assert result["notes"] == [
         "the test split holds labels of one class only: it has no AUC"
     ]
+
+
+def test_an_id_twice_in_a_row_becomes_one_entry_of_twice_the_value(
+    tmp_path: Path,
+) -> None:
+    raw = tmp_path / "raw.libfm"
+    raw.write_text("1 3 5 3\n" * 30, encoding="ascii")
+    told("prepare", "libfm", raw, "--out", tmp_path / "data")
+    data = open_prepared(tmp_path / "data")
+    layout = RankLayout.from_counts(data.train_counts(), (4,))
+    batch = as_batch(next(stream(data, "train", 1000)), layout, data)
+    assert batch.values is not None
+    assert set(np.diff(batch.indptr)) == {2}
+    assert batch.values.reshape(-1, 2).tolist() == [[2.0, 1.0]] * batch.n_rows
