@@ -111,8 +111,9 @@ def _data_commands(options: PrepareOptions) -> list[str]:
 
 def _remarks(generated: Generated) -> list[str]:
     return [
-        "the rows are generated: Zipf frequencies, and a planted model that gives "
-        "popular values more dimensions than rare ones",
+        "the rows are generated so that ranks matter: a planted model gives popular "
+        "values more dimensions than rare ones, and its constants were chosen so that "
+        "RaFM gains by it; this shows the program, not what RaFM does on real logs",
         "a model that knew all that was planted would have a log loss of "
         f"{generated.planted_loss:.4f}",
     ]

@@ -46,6 +46,8 @@ def make_job(config: TrainConfig, data: PreparedData, report: Reporter) -> Job:
                 f"{data.folder}: split {split} holds no rows, and training needs them; "
                 "prepare the data with rows in train and valid"
             )
+    if config.threads > 1 and config.backend == "numba":
+        report.say("backend numba uses one thread; numba-parallel uses --threads")
     layout = make_layout(config, data, report)
     with door():
         return Job(

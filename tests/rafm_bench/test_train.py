@@ -187,3 +187,16 @@ def test_log_loss_is_refused_for_ratings(ratings: Path, tmp_path: Path) -> None:
             tmp_path / "run",
             Silent(),
         )
+
+
+def test_threads_that_a_backend_does_not_use_are_told(
+    click_data: PreparedData, tmp_path: Path
+) -> None:
+    said: list[str] = []
+
+    class Ear(Silent):
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    train(TrainConfig(threads=2, epochs=1), click_data, tmp_path / "run", Ear())
+    assert "backend numba uses one thread; numba-parallel uses --threads" in said
