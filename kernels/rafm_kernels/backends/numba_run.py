@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from rafm_kernels.backends.numba_arrays import largest_batch, make_scratch, make_work
 from rafm_kernels.backends.numba_cache import cached_jit, jit
+from rafm_kernels.backends.numba_fused import row_steps
 from rafm_kernels.backends.numba_gather import add_losses, gather, score_rows
 from rafm_kernels.backends.numba_scatter import bias_step, scatter, transpose
 from rafm_kernels.backends.numba_sync import (
@@ -45,9 +46,15 @@ def train_part(
 ):  # fmt: skip
     """One thread's part of all steps; all threads call it with the same arrays.
 
+    For batches of one row there is but one thread.
+
     Returns the steps made, and the step whose loss was not finite or -1.
     """
     scratch = make_scratch(shape, parameters.linear, batch.indptr)
+    if batch_size == 1:
+        return row_steps(
+            shape, settings, parameters, sums, work, batch, loss_sums, scratch
+        )
     return _steps(
         meeting, shared, n_threads, shape, settings, parameters, sums, work, batch,
         batch_size, loss_sums, scratch,

@@ -59,7 +59,7 @@ def transpose(batch, start, n_rows, work):
 
 
 @jit
-def _scalar_step(settings, values, squares, i, g):
+def scalar_step(settings, values, squares, i, g):
     """One step of a bias or linear weight."""
     if settings.optimizer == SGD:
         values[i] -= settings.rate * g
@@ -71,7 +71,7 @@ def _scalar_step(settings, values, squares, i, g):
 
 
 @jit
-def _table_step(settings, shape, parameters, sums, k, i, g, square, rate):
+def table_step(settings, shape, parameters, sums, k, i, g, square, rate):
     """One step of v_i^(k) from its gradient g, whose |g|^2 is `square`."""
     dim = shape.dims[k]
     at = shape.tables[k] + i * dim
@@ -101,7 +101,7 @@ def _fetch_row(array, at, dim):
 
 
 @jit
-def _fetch_feature(shape, settings, parameters, sums, i):
+def fetch_feature(shape, settings, parameters, sums, i):
     """Ask for all that one feature's step reads: nearly always cold in the tail."""
     prefetch(parameters.linear, i)
     if settings.optimizer != SGD:
@@ -128,10 +128,10 @@ def scatter(
     scale = 1.0 / n_rows
     g = scratch.g
     for f in range(first, min(first + AHEAD, last)):
-        _fetch_feature(shape, settings, parameters, sums, work.distinct[f])
+        fetch_feature(shape, settings, parameters, sums, work.distinct[f])
     for f in range(first, last):
         if f + AHEAD < n_distinct:
-            _fetch_feature(shape, settings, parameters, sums, work.distinct[f + AHEAD])
+            fetch_feature(shape, settings, parameters, sums, work.distinct[f + AHEAD])
         i = np.int64(work.distinct[f])
         begin = work.starts[f]
         end = work.starts[f + 1]
@@ -139,7 +139,7 @@ def scatter(
         for e in range(begin, end):
             total += work.slope[work.rows[e]] * work.x[e]
         total = total * scale + settings.l2 * parameters.linear[i]
-        _scalar_step(settings, parameters.linear, sums.linear, i, total)
+        scalar_step(settings, parameters.linear, sums.linear, i, total)
         for k in range(m):
             if i >= shape.sizes[k]:
                 break
@@ -154,7 +154,7 @@ def scatter(
                 settings.l2, g,
             )  # fmt: skip
             rate = settings.dependent_rate if dependent else settings.rate
-            _table_step(settings, shape, parameters, sums, k, i, g, square, rate)
+            table_step(settings, shape, parameters, sums, k, i, g, square, rate)
 
 
 @jit
@@ -177,4 +177,4 @@ def bias_step(settings, parameters, sums, work, n_rows):
     total = 0.0
     for r in range(n_rows):
         total += work.slope[r]
-    _scalar_step(settings, parameters.bias, sums.bias, 0, total / n_rows)
+    scalar_step(settings, parameters.bias, sums.bias, 0, total / n_rows)

@@ -100,6 +100,8 @@ def _train(
     loss_sums = np.zeros(model.layout.n_levels + 1)
     work = numba_run.make_shared_work(shape, parameters, rows, batch_size)
     meeting, shared = make_meeting(), np.zeros(2, np.int64)
+    if batch_size == 1:  # a row is too little to share: threads would only wait
+        n_threads = 1
 
     def part() -> Any:
         return numba_run.train_part(
