@@ -18,7 +18,9 @@ from rafm_datasets import source_names
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEAVY = ("numba", "polars", "pyarrow", "dask", "matplotlib", "rich", "jinja2")
+HEAVY = (
+    "numba", "polars", "pyarrow", "dask", "matplotlib", "rich", "jinja2", "sklearn"
+)  # fmt: skip
 
 
 def run(*words: str) -> tuple[int, str, str]:
