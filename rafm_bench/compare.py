@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from rafm_bench.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -47,6 +49,12 @@ class Comparison:
 
 def compare(runs: Sequence[Run]) -> Comparison:
     """Put runs beside each other, the first one as the measure."""
+    for run in runs:
+        if not run.result.epochs:
+            raise UserError(
+                f"{run.folder}: its model was imported, so there are no epochs to "
+                f"compare; use `rafm-bench evaluate {run.folder}`"
+            )
     first = runs[0]
     return Comparison(tuple(_beside(run, first) for run in runs), _notes(runs))
 

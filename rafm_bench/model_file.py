@@ -38,9 +38,31 @@ def save_model(file: Path, saved: SavedModel) -> None:
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    model, parameters, fingerprint = saved
+    arrays = arrays_of(saved)
+    metadata = {METADATA_KEY: json.dumps(describe_model(saved))}
+    try:
+        save_file(arrays, file, metadata=metadata)
+    except SafetensorError as error:  # what the disk said is in its text only
+        raise RunError(
+            f"cannot write {file}: {error}; free some space, or choose another place"
+        ) from error
+    file.chmod(0o666 & ~umask())  # it is made for its owner alone
+
+
+def arrays_of(saved: SavedModel) -> dict[str, Any]:
+    """Return all arrays of a model by name; `order` only where ids are not ranks."""
+    layout = saved.model.layout
+    arrays = parameter_arrays(saved.parameters, layout)
+    if layout.order is not None:
+        arrays["order"] = layout.order
+    return arrays
+
+
+def describe_model(saved: SavedModel) -> dict[str, Any]:
+    """Return what a model is besides its arrays, as JSON has it."""
+    model, _, fingerprint = saved
     layout = model.layout
-    about = {
+    return {
         "format_version": FORMAT_VERSION,
         "model": model.name,
         "loss": model.loss,
@@ -51,21 +73,17 @@ def save_model(file: Path, saved: SavedModel) -> None:
         "n_trained": layout.n_trained,
         "data_fingerprint": fingerprint,
     }
-    arrays = parameter_arrays(parameters, layout)
-    if layout.order is not None:
-        arrays["order"] = layout.order
-    try:
-        save_file(arrays, file, metadata={METADATA_KEY: json.dumps(about)})
-    except SafetensorError as error:  # what the disk said is in its text only
-        raise RunError(
-            f"cannot write {file}: {error}; free some space, or choose another place"
-        ) from error
-    file.chmod(0o666 & ~umask())  # it is made for its owner alone
 
 
 def load_model(file: Path) -> SavedModel:
     """Read a model file; UserError when it is not one, or of a newer version."""
-    arrays, about = _read(file)
+    return restore_model(*_read(file), file)
+
+
+def restore_model(
+    arrays: dict[str, Any], about: dict[str, Any], file: Path
+) -> SavedModel:
+    """Make a model of what `arrays_of` and `describe_model` gave, read from `file`."""
     if about["format_version"] > FORMAT_VERSION:
         raise UserError(
             f"{file}: model format {about['format_version']} is newer than "

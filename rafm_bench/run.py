@@ -48,7 +48,10 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What result.json holds; `test` is measured once, at the best epoch."""
+    """What result.json holds; `test` is measured once, at the best epoch.
+
+    A model that was imported has no epochs: `epochs` is empty and `best_epoch` 0.
+    """
 
     model: str
     ranks: tuple[int, ...]
@@ -94,6 +97,8 @@ def write_run(folder: Path, config: TrainConfig, result: RunResult) -> None:
     (folder / CONFIG).write_text(config_json(config), encoding="utf-8")
     text = json.dumps(asdict(result), indent=2, allow_nan=False)
     (folder / RESULT).write_text(text + "\n", encoding="utf-8")
+    if not result.epochs:
+        return
     rows = [_history_row(epoch) for epoch in result.epochs]
     with (folder / HISTORY).open("w", encoding="utf-8", newline="") as handle:
         writer = csv.DictWriter(handle, rows[0], lineterminator="\n")

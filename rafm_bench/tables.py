@@ -42,6 +42,18 @@ def show_run(run: Run, console: Console) -> None:
     )
 
 
+def show_imported(run: Run, console: Console) -> None:
+    """Print the quality of an imported model."""
+    result = run.result
+    measured = {"valid": result.valid, "test": result.test}
+    made = table("split", *(result.test or result.valid))
+    for split, metrics in measured.items():
+        if metrics:
+            made.add_row(split, *(figure(value) for value in metrics.values()))
+    console.print(made)
+    console.print(f"{result.n_parameters:,} parameters, written to {run.folder}")
+
+
 def show_sources(infos: Mapping[str, SourceInfo], console: Console) -> None:
     """Print the raw formats that can be prepared, a paragraph each."""
     for name, info in infos.items():

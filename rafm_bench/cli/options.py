@@ -17,6 +17,14 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."
 )
 
+model_format_option = click.option(
+    "--format",
+    "form",
+    metavar="npz|safetensors|libfm",
+    type=click.Choice(["npz", "safetensors", "libfm"]),
+    help="How the model is written [default: the file's suffix]",
+)
+
 
 class Checked(click.ParamType[Any]):
     """Passes the text of a flag through its option's own check."""

@@ -24,6 +24,8 @@ COMMANDS = (
     "evaluate",
     "predict",
     "compare",
+    "export",
+    "import",
     "backends",
 )
 USER_MISTAKE, FAILURE, INTERRUPT = 2, 1, 130
