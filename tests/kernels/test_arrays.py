@@ -19,7 +19,7 @@ from rafm_kernels import (
     state_arrays,
     state_from_arrays,
 )
-from tests.kernels.problems import make_problem, random_batch
+from rafm_kernels.testing.problems import make_problem, random_batch
 
 
 def test_duplicate_ids_of_a_row_become_one_with_the_sum_of_values():

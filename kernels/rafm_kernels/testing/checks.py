@@ -1,9 +1,11 @@
-"""Every backend: scores, gradients and steps, against the oracle and the reference."""
+"""The checks: scores, gradients and steps, against the oracle and the reference.
+
+A check takes a backend and raises AssertionError; `over` says for which problems.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from rafm_kernels import (
     OPTIMIZERS,
@@ -17,12 +19,15 @@ from rafm_kernels import (
     tables,
     zero_parameters,
 )
-from tests.kernels import naive
-from tests.kernels.problems import (
+from rafm_kernels.testing import naive
+from rafm_kernels.testing.grid import over
+from rafm_kernels.testing.problems import (
     LOSSES,
     MODELS,
     Problem,
     assert_close,
+    assert_equal,
+    assert_same_bits,
     assert_same_norm,
     make_problem,
     naive_rows,
@@ -30,11 +35,11 @@ from tests.kernels.problems import (
     random_batch,
 )
 
-all_models = pytest.mark.parametrize("key", MODELS)
-all_losses = pytest.mark.parametrize("loss", LOSSES)
-both_types = pytest.mark.parametrize(
-    ("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)]
-)
+all_models = over("key", MODELS)
+all_losses = over("loss", LOSSES)
+all_optimizers = over("name", OPTIMIZERS)
+plain_optimizers = over("name", ["sgd", "adagrad"])  # where the name matters little
+both_types = over(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
 
 
 def naive_score(problem, row, top=None):
@@ -48,15 +53,15 @@ def naive_score(problem, row, top=None):
 
 
 @all_models
-@pytest.mark.parametrize("with_values", [True, False])
-def test_scores_equal_the_double_loop_over_pairs(backend, key, with_values):
+@over("with_values", [True, False])
+def check_scores_equal_the_double_loop_over_pairs(backend, key, with_values):
     problem = make_problem(key, with_values=with_values)
     expected = [naive_score(problem, row) for row in naive_rows(problem.batch)]
     assert_close(backend.scores(*problem), expected, 1e-12, f"scores of {key}")
 
 
 @all_models
-def test_level_scores_are_the_scores_of_each_b_1k(backend, key):
+def check_level_scores_are_the_scores_of_each_b_1k(backend, key):
     problem = make_problem(key)
     m = problem.model.layout.n_levels
     rows = naive_rows(problem.batch)
@@ -103,11 +108,9 @@ def projection_objective(problem, k):
     )
 
 
-@pytest.mark.parametrize(
-    "key", ["lr", "fm", "rafm-joint", "rafm-algorithm1", "rafm-4-algorithm1"]
-)
+@over("key", ["lr", "fm", "rafm-joint", "rafm-algorithm1", "rafm-4-algorithm1"])
 @all_losses
-def test_gradients_equal_finite_differences(backend, key, loss):
+def check_gradients_equal_finite_differences(backend, key, loss):
     problem = make_problem(key, loss, n_rows=12, n_features=8)
     got = backend.gradients(*problem)
     parameters, model = problem.parameters, problem.model
@@ -134,7 +137,7 @@ def test_gradients_equal_finite_differences(backend, key, loss):
 @all_models
 @all_losses
 @both_types
-def test_gradients_agree_with_the_reference(backend, key, loss, dtype, tolerance):
+def check_gradients_agree_with_the_reference(backend, key, loss, dtype, tolerance):
     problem = make_problem(key, loss, dtype)
     expected = load_backend("numpy").gradients(*problem)
     got = backend.gradients(*problem)
@@ -160,33 +163,33 @@ def trained(backend, problem, optimizer, steps=50, batch_size=8, n_threads=1):
 @all_models
 @all_losses
 @both_types
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_50_steps_agree_with_the_reference(backend, key, loss, dtype, tolerance, name):
+@all_optimizers
+def check_50_steps_agree_with_the_reference(backend, key, loss, dtype, tolerance, name):
     problem = make_problem(key, loss, dtype)
     optimizer = Optimizer(name, 0.05, 0.02, l2=1e-3)
     if (key, dtype) == ("rafm-16-levels", "float32") and name != "sgd":
         # Ill conditioned: a dependent factor's gradient goes to 0 as levels agree, and
         # AdaGrad scales it up. The float32 reference is itself 1.6e-4 from float64.
         tolerance = 5e-4
-    check_steps(backend, problem, optimizer, 8, tolerance)
+    compare_steps(backend, problem, optimizer, 8, tolerance)
 
 
 @all_models
 @all_losses
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_50_steps_of_one_row_agree_with_the_reference(backend, key, loss, name):
+@all_optimizers
+def check_50_steps_of_one_row_agree_with_the_reference(backend, key, loss, name):
     problem = make_problem(key, loss, "float64")
-    check_steps(backend, problem, Optimizer(name, 0.05, 0.02, l2=1e-3), 1, 1e-10)
+    compare_steps(backend, problem, Optimizer(name, 0.05, 0.02, l2=1e-3), 1, 1e-10)
 
 
-def check_steps(backend, problem, optimizer, batch_size, tolerance):
+def compare_steps(backend, problem, optimizer, batch_size, tolerance):
     reference = load_backend("numpy")
     expected, expected_report = trained(
         reference, problem, optimizer, batch_size=batch_size
     )
     got, report = trained(backend, problem, optimizer, batch_size=batch_size)
-    assert (report.n_steps, report.bad_step) == (50, -1)
-    assert got.step[0] == 50
+    assert_equal((report.n_steps, report.bad_step), (50, -1), "n_steps, bad_step")
+    assert_equal(got.step[0], 50, "state.step")
     named = state_arrays(expected, problem.model)
     for part, array in state_arrays(got, problem.model).items():
         assert_same_norm(array, named[part], tolerance, part)
@@ -196,24 +199,25 @@ def check_steps(backend, problem, optimizer, batch_size, tolerance):
 
 
 @all_models
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_threads_do_not_change_a_bit(backend, key, name):
+@all_optimizers
+def check_threads_do_not_change_a_bit(backend, key, name):
     problem = make_problem(key, dtype="float32")
     optimizer = Optimizer(name, 0.05, l2=1e-4)
     one, one_report = trained(backend, problem, optimizer)
     for n_threads in (2, 3):
         many, report = trained(backend, problem, optimizer, n_threads=n_threads)
-        for a, b in zip(one.parameters, many.parameters, strict=True):
-            assert a.tobytes() == b.tobytes(), f"{n_threads} threads, {key}"
-        assert report.loss_sum == one_report.loss_sum
-        assert report.level_loss_sums.tolist() == one_report.level_loss_sums.tolist()
+        assert_same_bits(many.parameters, one.parameters, f"{n_threads} threads")
+        assert_equal(report.loss_sum, one_report.loss_sum, "loss_sum")
+        sums = one_report.level_loss_sums.tolist()
+        assert_equal(report.level_loss_sums.tolist(), sums, "level_loss_sums")
 
 
 @all_models
-@pytest.mark.parametrize("batch_size", [1, 2, 7])
-def test_one_call_makes_the_steps_of_many(backend, key, batch_size):
+@over("batch_size", [1, 2, 7])
+@plain_optimizers
+def check_one_call_makes_the_steps_of_many(backend, key, batch_size, name):
     problem = make_problem(key, dtype="float32")
-    optimizer = Optimizer("adagrad", 0.1, l2=1e-4)
+    optimizer = Optimizer(name, 0.1, l2=1e-4)
     states = []
     for rows_per_call in (batch_size, problem.batch.n_rows):
         parameters = init_parameters(problem.model, 1)
@@ -222,8 +226,7 @@ def test_one_call_makes_the_steps_of_many(backend, key, batch_size):
             part = rows_of(problem, start, start + rows_per_call)
             backend.train(problem.model, state, optimizer, part, batch_size)
         states.append(state)
-    for a, b in zip(*(s.parameters for s in states), strict=True):
-        assert a.tobytes() == b.tobytes()
+    assert_same_bits(states[1].parameters, states[0].parameters, "one call and many")
 
 
 def rows_of(problem: Problem, start: int, stop: int):
@@ -237,35 +240,40 @@ def rows_of(problem: Problem, start: int, stop: int):
     )
 
 
-def test_one_feature_in_a_row_never_moves_an_embedding(backend):
-    """It is in no pair: rounding must not become a step (AdaGrad scales it up)."""
+@over("key", ["rafm-joint"])
+@all_optimizers
+def check_one_feature_in_a_row_never_moves_an_embedding(backend, key, name):
+    """Leave it where it is: it is in no pair, and AdaGrad scales rounding up."""
     model = make_model("rafm", [50, 3, 1], (2, 4), loss="log")
     parameters = init_parameters(model, 0)
     before = parameters.embeddings.copy()
-    optimizer = Optimizer("adagrad", 0.1)
+    optimizer = Optimizer(name, 0.1)
     state = init_state(model, optimizer, parameters)
     x = np.linspace(0.3, 2.7, 40)
     batch = make_batch(
         np.arange(41), np.arange(40) % 3, np.arange(40) % 2, x, n_features=3
     )
     backend.train(model, state, optimizer, batch, 8)
-    assert np.array_equal(parameters.embeddings, before)
-    assert (parameters.linear != 0).all()
+    assert_equal(parameters.embeddings, before, "embeddings")
+    assert_equal(parameters.linear != 0, [True] * 3, "linear weights that moved")
 
 
-def test_features_that_training_never_sees_stay_at_zero(backend):
-    problem = make_problem("rafm-joint", dtype="float32")
-    state, _ = trained(backend, problem, Optimizer("adagrad", 0.1, l2=1e-3))
+@all_models
+@plain_optimizers
+def check_features_that_training_never_sees_stay_at_zero(backend, key, name):
+    problem = make_problem(key, dtype="float32")
+    state, _ = trained(backend, problem, Optimizer(name, 0.1, l2=1e-3))
     for table in tables(state.parameters, problem.model.layout):
-        assert (table[28:] == 0).all()
-    assert (state.parameters.linear[28:] == 0).all()
+        assert_equal(table[28:], np.zeros_like(table[28:]), "their embeddings")
+    assert_equal(state.parameters.linear[28:], [0, 0], "their linear weights")
 
 
-def test_an_empty_level_changes_no_score(backend):
+@over("key", ["rafm-joint"])
+def check_an_empty_level_changes_no_score(backend, key):
     counts = [3, 2, 1, 1]
     two = make_model("rafm", counts, (2, 64), loss="square")
-    assert two.layout.features_at_rank == (4, 0)
-    one = make_model("fm", counts, (2,), loss="square")
+    assert_equal(two.layout.features_at_rank, (4, 0), "sizes of the levels")
+    one = make_model("rafm", counts, (2,), loss="square")
     parameters = init_parameters(two, 0, "float64")
     batch = random_batch(np.random.default_rng(0), 10, 4, "square", max_entries=4)
     got = backend.scores(two, parameters, batch)
@@ -273,40 +281,54 @@ def test_an_empty_level_changes_no_score(backend):
     assert_close(got, backend.scores(one, alone, batch), 1e-14, "scores")
 
 
-def test_no_rows_give_no_scores_and_no_steps(backend):
-    problem = make_problem("rafm-joint")
+@all_models
+@plain_optimizers
+def check_no_rows_give_no_scores_and_no_steps(backend, key, name):
+    problem = make_problem(key)
+    m = problem.model.layout.n_levels
     none = make_batch([0], [], [], n_features=30)
-    assert backend.scores(problem.model, problem.parameters, none).shape == (0,)
+    scores = backend.scores(problem.model, problem.parameters, none)
+    assert_equal(scores.shape, (0,), "shape of the scores")
     levels = backend.level_scores(problem.model, problem.parameters, none)
-    assert levels.shape == (2, 0)
-    state = init_state(problem.model, Optimizer(), problem.parameters)
-    report = backend.train(problem.model, state, Optimizer(), none, 4)
-    assert (report.n_steps, report.loss_sum, report.bad_step) == (0, 0.0, -1)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_loss_that_is_not_finite_stops_before_the_step(backend, dtype):
-    problem = make_problem("fm", "square", dtype, n_rows=12)
-    problem.parameters.linear[...] = 0
-    problem.parameters.embeddings[...] = 0
-    batch = make_batch([0, 1, 2, 3, 4], [0, 1, 2, 3], [1, 1, 1, 1], n_features=30)
-    problem.parameters.linear[2] = np.inf
-    optimizer = Optimizer("sgd", 0.1)
+    assert_equal(levels.shape, (m, 0), "shape of the level scores")
+    optimizer = Optimizer(name)
     state = init_state(problem.model, optimizer, problem.parameters)
-    report = backend.train(problem.model, state, optimizer, batch, 1)
-    assert (report.n_steps, report.bad_step) == (2, 2)
-    assert state.step[0] == 2
-    assert np.isinf(problem.parameters.linear[2])
-    assert problem.parameters.linear[3] == 0
+    report = backend.train(problem.model, state, optimizer, none, 4)
+    assert_equal(
+        (report.n_steps, report.loss_sum, report.bad_step), (0, 0.0, -1), "report"
+    )
 
 
-def test_huge_margins_do_not_overflow(backend):
+@over("key", ["fm", "rafm-joint"])
+@over("dtype", ["float32", "float64"])
+@all_optimizers
+def check_a_loss_that_is_not_finite_stops_before_the_step(backend, key, dtype, name):
+    """Leave the state that the rows before give by themselves."""
+    optimizer, ends = Optimizer(name, 0.1), []
+    for n_rows in (2, 4):
+        problem = make_problem(key, "square", dtype)
+        parameters = problem.parameters
+        parameters.linear[2] = np.inf  # the third row has the third feature
+        rows = np.arange(n_rows)
+        batch = make_batch(np.arange(n_rows + 1), rows, np.ones(n_rows), n_features=30)
+        state = init_state(problem.model, optimizer, parameters)
+        report = backend.train(problem.model, state, optimizer, batch, 1)
+        bad_step = 2 if n_rows > 2 else -1
+        assert_equal((report.n_steps, report.bad_step), (2, bad_step), "steps")
+        assert_equal(state.step[0], 2, "state.step")
+        ends.append(parameters)
+    assert_same_bits(ends[1], ends[0], "parameters")
+
+
+@over("key", ["lr"])
+@all_optimizers
+def check_huge_margins_do_not_overflow(backend, key, name):
     model = make_model("lr", [2, 2], (), loss="log")
     parameters = zero_parameters(model.layout)
     parameters.linear[...] = [1e4, -1e4]
     batch = make_batch([0, 1, 2], [0, 1], [0, 1], n_features=2)
-    optimizer = Optimizer("sgd", 0.1)
+    optimizer = Optimizer(name, 0.1)
     state = init_state(model, optimizer, parameters)
     report = backend.train(model, state, optimizer, batch, 2)
-    assert report.loss_sum == pytest.approx(2e4)
-    assert report.bad_step == -1
+    assert_close([report.loss_sum], [2e4], 1e-6, "loss_sum")
+    assert_equal(report.bad_step, -1, "bad_step")

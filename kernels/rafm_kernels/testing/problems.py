@@ -1,4 +1,4 @@
-"""Small seeded problems for the kernels' tests."""
+"""Small seeded problems, and assertions that say what differs."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ LOSSES = ("log", "square")
 
 
 class Problem(NamedTuple):
+    """What a backend's functions take first."""
+
     model: Model
     parameters: Parameters
     batch: Batch
@@ -76,7 +78,7 @@ def make_problem(
     n_features: int = 30,
     with_values: bool = True,
 ) -> Problem:
-    """A model with parameters far from 0 (so that curvature shows) and a batch."""
+    """Draw a model with parameters far from 0 (so that curvature shows) and a batch."""
     name, dims, projection = MODELS[key]
     rng = np.random.default_rng(seed)
     model = make_model(
@@ -92,7 +94,7 @@ def make_problem(
 
 
 def naive_rows(batch: Batch) -> list[list[tuple[int, float]]]:
-    """The batch as the oracle reads it."""
+    """Give the batch as the oracle reads it."""
     values = np.ones(len(batch.ids)) if batch.values is None else batch.values
     return [
         [(int(batch.ids[e]), float(values[e])) for e in range(start, stop)]
@@ -133,3 +135,16 @@ def assert_same_norm(got: Any, expected: Any, tolerance: float, what: str) -> No
     norm = float(np.linalg.norm(expected))
     error = float(np.linalg.norm(got - expected)) / max(norm, 1e-30)
     assert error <= tolerance, f"{what}: relative error {error:.2e} > {tolerance:.0e}"
+
+
+def assert_equal(got: Any, expected: Any, what: str) -> None:
+    """Compare numbers, tuples or arrays exactly."""
+    assert np.array_equal(got, expected), f"{what}: got {got}, expected {expected}"
+
+
+def assert_same_bits(got: Parameters, expected: Parameters, what: str) -> None:
+    """Compare parameters bit by bit."""
+    for name, a, b in zip(Parameters._fields, got, expected, strict=True):
+        same = a.tobytes() == b.tobytes()
+        worst = 0.0 if same else float(np.abs(a - b).max())
+        assert same, f"{what}: {name} differs by up to {worst:.1e}, expected equal bits"

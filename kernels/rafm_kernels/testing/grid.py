@@ -1,0 +1,47 @@
+"""A check for many problems: one case for each of them, told apart by name."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rafm_kernels import Backend
+
+
+class Check(NamedTuple):
+    """One check of a backend, with the arguments of its problem."""
+
+    function: Callable[..., None]
+    arguments: dict[str, Any]
+
+    def __call__(self, backend: Backend) -> None:
+        """Check a backend; AssertionError tells what differs."""
+        self.function(backend, **self.arguments)
+
+    def __str__(self) -> str:
+        """Say what is checked: the promise, then the problem in brackets."""
+        promise = self.function.__name__.removeprefix("check_")
+        problem = "-".join(str(value) for value in self.arguments.values())
+        return f"{promise}[{problem}]" if problem else promise
+
+
+def over(names: str | tuple[str, ...], values: Iterable[Any]) -> Callable[[Any], Any]:
+    """Make a decorator that gives a check's argument, or arguments, these values."""
+    if isinstance(names, str):
+        names, values = (names,), [(value,) for value in values]
+    cases = [dict(zip(names, value, strict=True)) for value in values]
+
+    def decorate(function: Any) -> Any:
+        function.over = [cases, *getattr(function, "over", [])]
+        return function
+
+    return decorate
+
+
+def cases_of(function: Any) -> Iterable[Check]:
+    """Give a check for each combination of the values that `over` named."""
+    for parts in itertools.product(*function.over):
+        yield Check(function, {k: v for part in parts for k, v in part.items()})
