@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,30 +50,37 @@ def usable_cpus() -> int:
 
 def check_backends() -> list[BackendCheck]:
     """Train a small RaFM with each backend and compare the parameters."""
-    expected = _train(load_backend(REFERENCE))
-    return [_check(name, expected) for name in backend_names()]
+    return [_check(name) for name in backend_names()]
 
 
-def _check(name: str, expected: np.ndarray) -> BackendCheck:
+def _check(name: str) -> BackendCheck:
     started = time.perf_counter()
     try:
-        got = _train(load_backend(name))
+        difference = _difference(load_backend(name))
     except Exception as error:  # whatever a third party's module raises
         seconds = time.perf_counter() - started
         problem = f"{type(error).__name__}: {error}"
         available = not isinstance(error, ImportError)
         return BackendCheck(name, available, False, None, seconds, problem)
-    difference = float(
-        np.max(np.abs(got - expected) / np.maximum(1e-3, np.abs(expected)))
-    )
     seconds = time.perf_counter() - started
     return BackendCheck(name, True, difference <= TOLERANCE, difference, seconds, None)
 
 
-def _train(backend: Backend) -> np.ndarray:
+def _difference(backend: Backend) -> float:
+    """Compare with the reference, by SGD where a backend has nothing better."""
+    optimizer = Optimizer("adagrad", 0.1, 0.05, 1e-3)
+    try:
+        got = _train(backend, optimizer)
+    except NotImplementedError:
+        optimizer = replace(optimizer, name="sgd")
+        got = _train(backend, optimizer)
+    expected = _train(load_backend(REFERENCE), optimizer)
+    return float(np.max(np.abs(got - expected) / np.maximum(1e-3, np.abs(expected))))
+
+
+def _train(backend: Backend, optimizer: Optimizer) -> np.ndarray:
     """Train, and return scores and all parameters as one array."""
     model, batch = _problem()
-    optimizer = Optimizer("adagrad", 0.1, 0.05, 1e-3)
     state = init_state(model, optimizer, init_parameters(model, 1, "float64"))
     backend.train(model, state, optimizer, batch, BATCH_SIZE)
     scores = backend.scores(model, state.parameters, batch)

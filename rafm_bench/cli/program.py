@@ -77,6 +77,8 @@ def _judge(error: Exception) -> tuple[int, str]:
             return USER_MISTAKE, _usage(error)
         case click.ClickException():
             return USER_MISTAKE, error.format_message()
+        case NotImplementedError():  # of a backend, which names what it lacks
+            return USER_MISTAKE, f"{error}; choose another --backend"
         case RunError():
             return FAILURE, str(error)
         case MemoryError():
