@@ -8,13 +8,13 @@ import threading
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 T = TypeVar("T")
 _WAIT_SECONDS = 0.2
 
 
-def run_ahead(items: Iterator[T], depth: int) -> Iterator[T]:
+def run_ahead(items: Iterator[T], depth: int) -> Generator[T]:
     """Yield what `items` yields, computed up to `depth` items ahead.
 
     Parameters

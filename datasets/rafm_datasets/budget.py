@@ -21,19 +21,19 @@ _MEMORY_PER_BYTE = 8  # of a chunk's text, at the peak of its parsing, measured
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Workers, bytes a task may use, and the length of a chunk of raw text."""
+    """Bytes a task may use, and the length of a chunk of raw text."""
 
-    workers: int
     task_bytes: int
     chunk_bytes: int
 
 
-def make_budget(options: PrepareOptions) -> Budget:
-    """Share the memory limit among the workers.
+def make_budget(options: PrepareOptions, n_tasks: int) -> Budget:
+    """Share the memory limit among the tasks that run at once.
 
     Parameters
     ----------
     options : PrepareOptions           its memory_limit and workers
+    n_tasks : int                      that run at once
 
     Returns
     -------
@@ -49,11 +49,10 @@ def make_budget(options: PrepareOptions) -> Budget:
             f"a memory limit of {limit // _MIB} MiB is too small to work in; "
             f"give {MIN_LIMIT // _MIB} MiB or more"
         )
-    workers = options.workers or len(os.sched_getaffinity(0))
-    task = max((limit - BASE_BYTES) // workers, 16 * _MIB)
+    task = max((limit - BASE_BYTES) // n_tasks, 16 * _MIB)
     low, high = CHUNK_BYTES
     chunk = min(max(task // _MEMORY_PER_BYTE, low), high)
-    return Budget(workers, task, chunk)
+    return Budget(task, chunk)
 
 
 def default_limit() -> int:

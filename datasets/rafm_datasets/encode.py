@@ -16,7 +16,7 @@ from rafm_datasets.splits import place_keys
 from rafm_datasets.vocabulary import ValueList
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,12 +30,11 @@ _BLOCK_ROWS = 4096  # rows written at once, so that a block of ids stays in L2
 
 @dataclass(frozen=True, slots=True)
 class FieldIds:
-    """What encoding needs of a field: its null id, ranges, and lists by chunk."""
+    """What encoding needs of a field: its null id and the ranges of its values."""
 
     name: str
     null_id: int
     ranges: tuple[Range, ...]
-    chunks: Mapping[int, int]  # chunk number -> which of the ranges' lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,7 @@ class Layout:
 
 def encode_chunk(
     stats: ChunkStats,
+    places: Sequence[int],
     cuts: Sequence[NDArray[np.int64] | None],
     fields: Sequence[FieldIds],
     layout: Layout,
@@ -66,6 +66,8 @@ def encode_chunk(
     Parameters
     ----------
     stats : ChunkStats
+    places : sequence of int           for each field, which of the lists that were
+                                       merged is this chunk's
     cuts : sequence of arrays or None  for each split, as `find_cuts` found them
     fields : sequence of FieldIds
     layout : Layout
@@ -75,8 +77,8 @@ def encode_chunk(
     stem = folder / f"{stats.number:06d}"
     labels, numbers, *stored = load_arrays(stem.with_suffix(".rows"))
     maps = {
-        field.name: _id_of_code(field, stats, folder)
-        for field in fields
+        field.name: _id_of_code(field, place, stats, folder)
+        for field, place in zip(fields, places, strict=True)
         if field.name in stats.columns
     }
     columns = _columns(stats, stored)
@@ -101,17 +103,18 @@ def encode_chunk(
             array.tofile(temporary)
     starts = [cut + start for cut, start in zip(cuts, ends[:-1], strict=True)]
     save_arrays(stem.with_suffix(".cuts"), starts)
-    stem.with_suffix(".rows").unlink()
 
 
-def _id_of_code(field: FieldIds, stats: ChunkStats, folder: Path) -> NDArray[np.int32]:
+def _id_of_code(
+    field: FieldIds, place: int, stats: ChunkStats, folder: Path
+) -> NDArray[np.int32]:
     n_values = stats.columns[field.name].n_values
     batch = list(stats.columns).index(field.name)
     path = folder / f"{stats.number:06d}.lists"
     codes = ValueList(str(path), batch, n_values).read().column("code").to_numpy()
     id_of = np.empty(n_values + 1, np.int32)
     id_of[0] = field.null_id
-    id_of[codes] = entry_ids(field.ranges, field.chunks[stats.number], folder)
+    id_of[codes] = entry_ids(field.ranges, place, folder)
     return id_of
 
 

@@ -1,16 +1,21 @@
-"""Tasks run as a Dask graph, with progress, stopping at the first user's mistake."""
+"""Tasks run in a pool, a bounded number at once, until a user's mistake is met."""
 
 from __future__ import annotations
 
+from concurrent.futures import FIRST_COMPLETED, wait
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rafm_datasets.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
+
+    from rafm_datasets.pools import Pool
 
 T = TypeVar("T")
+_WAITING = 2  # tasks handed over for each that can run, so that none waits for work
 
 
 class Progress(Protocol):
@@ -25,17 +30,21 @@ def silent(stage: str, done: int, total: int | None, unit: str) -> None:
 
 
 def run_tasks(
-    tasks: Sequence[Callable[[], T]],
-    workers: int,
-    each_done: Callable[[T], None],
+    tasks: Iterable[Callable[[], T]],
+    pool: Pool,
+    each_done: Callable[[int, T], None],
 ) -> list[T]:
-    """Run tasks in `workers` threads as one Dask graph.
+    """Run tasks in a pool; they are taken as there is room for them.
+
+    A task may run twice, or once more after it is done, when a worker of the pool is
+    lost: it must leave the same files behind then.
 
     Parameters
     ----------
-    tasks : sequence of callables      without arguments; `functools.partial` does
-    workers : int                      tasks at once
-    each_done : callable               called with each result, in this thread
+    tasks : iterable of callables      without arguments; `functools.partial` does
+    pool : Pool
+    each_done : callable               called in this thread with the number of each
+                                       task that is done, from 0, and its result
 
     Returns
     -------
@@ -43,22 +52,47 @@ def run_tasks(
 
     Raises
     ------
-    DataError                          of the first task, in order, that raised one
+    DataError                          of the first task, in order, that raised one;
+                                       that of `tasks` itself counts as the next task
     """
-    import dask
-    from dask.callbacks import Callback
+    running: dict[Future[T | DataError], int] = {}
+    results: dict[int, T] = {}
+    errors: dict[int, DataError] = {}
+    rest = enumerate(_until_refused(tasks))
+    try:
+        more = True
+        while more or running:
+            while more and len(running) < _WAITING * pool.size:
+                number, task = next(rest, (-1, None))
+                more = task is not None
+                if isinstance(task, DataError):
+                    errors[number] = task
+                elif task is not None:
+                    running[pool.submit(partial(_guarded, task))] = number
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                number, result = running.pop(future), pool.result(future)
+                if isinstance(result, DataError):
+                    errors[number] = result
+                else:
+                    results[number] = result
+                    each_done(number, result)
+            more = more and not errors
+    finally:
+        for future in running:
+            future.cancel()
+    if errors:
+        raise errors[min(errors)]
+    return [results[number] for number in range(len(results))]
 
-    def after(_key: object, result: Any, *_: object) -> None:
-        if not isinstance(result, DataError):
-            each_done(result)
 
-    graph = [dask.delayed(partial(_guarded, task))() for task in tasks]
-    with Callback(posttask=after):
-        results = dask.compute(*graph, scheduler="threads", num_workers=workers)
-    for result in results:
-        if isinstance(result, DataError):
-            raise result
-    return list(results)
+def _until_refused(
+    tasks: Iterable[Callable[[], T]],
+) -> Iterable[Callable[[], T] | DataError]:
+    """Yield a mistake that is met while the tasks are made as the last one of them."""
+    try:
+        yield from tasks
+    except DataError as error:
+        yield error
 
 
 def _guarded(task: Callable[[], T]) -> T | DataError:

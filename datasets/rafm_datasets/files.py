@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from rafm_datasets.errors import DataError
@@ -32,9 +33,10 @@ def replacing(path: Path) -> Iterator[Path]:
     ------
     DataError                          when the disk is full or not writable
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not _is_work(path):  # a worker lost long ago must not bring it back
+            path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         if not _is_work(path):
             with temporary.open("rb") as file:

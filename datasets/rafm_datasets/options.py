@@ -45,7 +45,9 @@ class PrepareOptions:
     hour: Literal["split", "drop"] | None = None
     on_bad_row: Literal["stop", "quarantine"] = "stop"
     memory_limit: int | None = None
+    threads: int | None = None
     workers: int | None = None
+    scheduler: str | None = None
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -63,6 +65,7 @@ class PrepareOptions:
             raise DataError(
                 f"hour is an option of source avazu, not of {self.source}; leave it out"
             )
+        _check_places(self.threads, self.workers, self.scheduler)
         _check_fractions(self.fractions)
         _check_periods(self.period, self.holdout)
 
@@ -94,6 +97,22 @@ def _check_one_of(name: str, value: object, known: tuple[object, ...]) -> None:
     if value not in known:
         words = ", ".join(str(item) for item in known if item is not None)
         raise DataError(f"{name} must be one of {words}, got {value}")
+
+
+def _check_places(
+    threads: int | None, workers: int | None, scheduler: str | None
+) -> None:
+    given = {"threads": threads, "workers": workers, "scheduler": scheduler}
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) > 1:
+        raise DataError(
+            f"{' and '.join(names)} cannot be given together; choose threads, worker "
+            "processes, or the scheduler of a running cluster"
+        )
+    for name in ("threads", "workers"):
+        number = given[name]
+        if isinstance(number, int) and number < 1:
+            raise DataError(f"{name} must be 1 or more, got {number}")
 
 
 def _check_periods(period: str, holdout: tuple[int, ...]) -> None:

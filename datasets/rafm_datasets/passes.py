@@ -1,11 +1,17 @@
-"""The passes over the data, each a Dask graph of tasks; what is done is left alone."""
+"""The passes over the data, each a set of tasks; what is done is left alone.
+
+A task writes files only, the one that marks it done last, and removes none: it may run
+twice, or twice at once, when a worker is lost. What is not needed any more is removed
+here, once the result of the task is here.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 from rafm_datasets.ahead import run_ahead
@@ -25,16 +31,16 @@ from rafm_datasets.vocabulary import Range, ValueList, cut_into_ranges, merge_ra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from rafm_datasets.budget import Budget
     from rafm_datasets.execute import Progress
     from rafm_datasets.numbering import Numbering
     from rafm_datasets.options import PrepareOptions
+    from rafm_datasets.pools import Pool
     from rafm_datasets.raw import RawInput
     from rafm_datasets.schema import Schema
 
-_WAVE = 4  # chunks for each worker in one graph
+_AHEAD = 2  # chunks cut, or unpacked, ahead of each task that can run
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class Job:
     inputs: tuple[RawInput, ...]
     folder: Path
     budget: Budget
+    pool: Pool
     progress: Progress
 
 
@@ -69,7 +76,11 @@ def stage_all(job: Job) -> tuple[list[ChunkStats], list[RawFile]]:
     held, raw_files = _read_all(job, reading)
     bounds = split_bounds(held, job.options)
     tasks = [
-        (_staged(job, item.number), partial(count_held, item, bounds, job.folder))
+        Task(
+            _staged(job, item.number),
+            partial(count_held, item, bounds, job.folder),
+            item.path(job.folder),
+        )
         for item in held
     ]
     _run(job, "split", "chunks", tasks)
@@ -104,8 +115,11 @@ def _read_all(job: Job, reading: _Reading[T]) -> tuple[list[T], list[RawFile]]:
         return loaded, [RawFile(**item) for item in known["raw_files"]]
 
     def spill(number: int) -> Path | None:
-        done = marker(number).exists()
-        return None if done else job.folder / f"{number:06d}.raw"
+        path = job.folder / f"{number:06d}.raw"
+        if not marker(number).exists():
+            return path
+        path.unlink(missing_ok=True)
+        return None
 
     scanner = Scanner(
         job.inputs,
@@ -114,34 +128,44 @@ def _read_all(job: Job, reading: _Reading[T]) -> tuple[list[T], list[RawFile]]:
         job.budget.chunk_bytes,
         spill,
     )
-    chunks: list[T] = []
-    size = _WAVE * job.budget.workers
-    for wave in _waves(run_ahead(scanner.chunks(), size), job.budget.workers, size):
-        n_before = sum(sum(chunk.rows) for chunk in chunks)
-        chunks += _read_wave(job, reading, wave, n_before)
+    chunks = _read_chunks(job, reading, scanner.chunks())
     raw_files = [asdict(item) for item in scanner.raw_files]
     write_json(record, {"n_chunks": len(chunks), "raw_files": raw_files})
     return chunks, scanner.raw_files
 
 
-def _read_wave(
-    job: Job, reading: _Reading[T], wave: list[ChunkRef], n_before: int
-) -> list[T]:
-    n_rows = n_before
+def _read_chunks(job: Job, reading: _Reading[T], refs: Iterator[ChunkRef]) -> list[T]:
+    n_rows = 0
+    spilled: list[Path | None] = []
 
-    def stage(ref: ChunkRef) -> T:
-        marker = _staged(job, ref.number, reading.marker)
-        if marker.exists():
-            return reading.load(marker)
-        return reading.stage(ref, job.options, job.folder)
+    def tasks(refs: Iterator[ChunkRef]) -> Iterator[Callable[[], T]]:
+        for ref in refs:
+            spilled.append(Path(ref.path) if ref.spilled else None)
+            marker = _staged(job, ref.number, reading.marker)
+            yield partial(_read_chunk, reading, marker, ref, job.options, job.folder)
 
-    def report(stats: T) -> None:
+    def report(number: int, stats: T) -> None:
         nonlocal n_rows
+        path = spilled[number]
+        if path is not None:
+            path.unlink(missing_ok=True)
         n_rows += sum(stats.rows)
         job.progress("parse", n_rows, None, "rows")
 
-    tasks = [partial(stage, ref) for ref in wave]
-    return run_tasks(tasks, job.budget.workers, report)
+    with contextlib.closing(run_ahead(refs, _AHEAD * job.pool.size)) as ahead:
+        return run_tasks(tasks(ahead), job.pool, report)
+
+
+def _read_chunk(
+    reading: _Reading[T],
+    marker: Path,
+    ref: ChunkRef,
+    options: PrepareOptions,
+    folder: Path,
+) -> T:
+    if marker.exists():
+        return reading.load(marker)
+    return reading.stage(ref, options, folder)
 
 
 def merge_all(
@@ -173,7 +197,7 @@ def merge_all(
         if lists:
             ranges += cut_into_ranges(number, lists, job.budget.task_bytes)
     tasks = [
-        (part.path(job.folder, "histogram"), partial(merge_range, part, job.folder))
+        Task(part.path(job.folder, "histogram"), partial(merge_range, part, job.folder))
         for part in ranges
     ]
     _run(job, "merge", "ranges", tasks)
@@ -190,7 +214,7 @@ def assign_all(job: Job, schema: Schema, numbering: Numbering) -> None:
     numbering : Numbering
     """
     tasks = [
-        (
+        Task(
             ids.part.path(job.folder, "sums"),
             partial(
                 assign_ids,
@@ -218,30 +242,37 @@ def encode_all(
     schema : Schema
     numbering : Numbering
     """
-    fields = [
+    fields = tuple(
         FieldIds(
             name,
             numbering.null_ids[number],
-            tuple(ids.part for ids in numbering.ranges if ids.part.field == number),
-            _places(chunks, name),
+            tuple(
+                replace(ids.part, lists=())  # all chunks' lists would go with each task
+                for ids in numbering.ranges
+                if ids.part.field == number
+            ),
         )
         for number, name in enumerate(schema.fields)
-    ]
+    )
     cuts = find_cuts(chunks, schema.layout, job.options, job.folder)
     tasks = [
-        (
-            job.folder / f"{chunk.number:06d}.cuts",
+        Task(
+            _staged(job, chunk.number, "cuts"),
             partial(
                 encode_chunk,
                 chunk,
+                places,
                 cuts_of_chunk,
                 fields,
                 schema.layout,
                 job.options,
                 job.folder,
             ),
+            _staged(job, chunk.number, "rows"),
         )
-        for chunk, cuts_of_chunk in zip(chunks, cuts, strict=True)
+        for chunk, places, cuts_of_chunk in zip(
+            chunks, _places(chunks, schema.fields), cuts, strict=True
+        )
     ]
     _run(job, "encode", "chunks", tasks)
 
@@ -271,7 +302,7 @@ def write_all(
             for number in range(schema.layout.partitions[index])
         ]
     tasks = [
-        (
+        Task(
             part.marker(job.folder),
             partial(
                 write_partition,
@@ -288,37 +319,47 @@ def write_all(
     return parts
 
 
-def _run(
-    job: Job, stage: str, unit: str, tasks: Sequence[tuple[Path, Callable[[], None]]]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One piece of work: `marker` tells that it is done, `spent` is then removed."""
+
+    marker: Path
+    work: Callable[[], None]
+    spent: Path | None = None
+
+    def __call__(self) -> None:
+        """Work, unless a worker that was lost since had done it."""
+        if not self.marker.exists():
+            self.work()
+
+
+def _run(job: Job, stage: str, unit: str, tasks: Sequence[Task]) -> None:
     """Run the tasks whose marker is not there yet."""
-    todo = [task for marker, task in tasks if not marker.exists()]
+    todo = [task for task in tasks if not task.marker.exists()]
     done = len(tasks) - len(todo)
     job.progress(stage, done, len(tasks), unit)
 
-    def report(_: None) -> None:
+    def report(number: int, _: None) -> None:
         nonlocal done
         done += 1
+        spent = todo[number].spent
+        if spent is not None:
+            spent.unlink(missing_ok=True)
         job.progress(stage, done, len(tasks), unit)
 
-    run_tasks(todo, job.budget.workers, report)
+    run_tasks(todo, job.pool, report)
 
 
 def _staged(job: Job, number: int, kind: str = "json") -> Path:
     return job.folder / f"{number:06d}.{kind}"
 
 
-def _places(chunks: Sequence[ChunkStats], field: str) -> dict[int, int]:
-    """Tell which of a field's lists belongs to a chunk, by chunk number."""
-    having = (chunk.number for chunk in chunks if field in chunk.columns)
-    return {number: place for place, number in enumerate(having)}
-
-
-def _waves(
-    items: Iterator[ChunkRef], first: int, most: int
-) -> Iterator[list[ChunkRef]]:
-    """Take chunks in waves that double, so that the first one need not wait long."""
-    size = first
-    while wave := list(islice(items, size)):
-        yield wave
-        size = min(2 * size, most)
+def _places(
+    chunks: Sequence[ChunkStats], fields: Sequence[str]
+) -> Iterator[tuple[int, ...]]:
+    """Tell for each chunk which of each field's lists is its own."""
+    n_lists = [0] * len(fields)
+    for chunk in chunks:
+        yield tuple(n_lists)
+        for number, field in enumerate(fields):
+            n_lists[number] += field in chunk.columns

@@ -23,6 +23,7 @@ from rafm_datasets.passes import (
     stage_all,
     write_all,
 )
+from rafm_datasets.pools import open_pool
 from rafm_datasets.prepared import PreparedData
 from rafm_datasets.raw import RawInput, resolve
 from rafm_datasets.schema import settle
@@ -58,12 +59,25 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
         return finished
     out = Path(options.out)
     inputs = _inputs(options)
-    budget = make_budget(options)
-    with locked(out) as folder:
-        chunk_bytes = open_plan(folder, options, inputs, budget.chunk_bytes)
-        budget = replace(budget, chunk_bytes=chunk_bytes)
-        manifest = _run(Job(options, inputs, folder, budget, progress or silent))
-        tidy(out, manifest)
+    with open_pool(options) as pool:
+        budget = make_budget(options, pool.size)
+        with locked(out) as folder:
+            pool.check(folder, _read_by_workers(inputs))
+            chunk_bytes = open_plan(folder, options, inputs, budget.chunk_bytes)
+            budget = replace(budget, chunk_bytes=chunk_bytes)
+            # Workers may run in another folder than this process.
+            absolute = replace(options, out=str(out.absolute()))
+            manifest = _run(
+                Job(
+                    absolute,
+                    inputs,
+                    folder.absolute(),
+                    budget,
+                    pool,
+                    progress or silent,
+                )
+            )
+            tidy(out, manifest)
     return PreparedData(out, manifest)
 
 
@@ -95,6 +109,15 @@ def _inputs(options: PrepareOptions) -> tuple[RawInput, ...]:
             "--split"
         )
     return resolve(options.raw, info.members, given=options.split == "given")
+
+
+def _read_by_workers(inputs: Sequence[RawInput]) -> list[str]:
+    """Name the raw files that are not unpacked, or fetched, by this process."""
+    return [
+        str(Path(item.path).absolute())
+        for item in inputs
+        if item.packing == "plain" and "://" not in item.path
+    ]
 
 
 def _run(job: Job) -> Manifest:

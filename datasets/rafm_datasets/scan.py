@@ -122,7 +122,7 @@ class Scanner:
                         item.label,
                         item.split,
                         dialect,
-                        item.path,
+                        str(Path(item.path).absolute()),
                         offset,
                         len(whole),
                         line,

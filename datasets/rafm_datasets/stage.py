@@ -8,7 +8,6 @@ with their counts, sorted by their bytes.
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,8 @@ from rafm_datasets.splits import arrange
 from rafm_datasets.timed import Held, hold, in_time_order, load_parsed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from rafm_datasets.columns import Column
@@ -78,15 +79,12 @@ def count_held(held: Held, bounds: tuple[int, int], folder: Path) -> None:
     with replacing(folder / f"{held.number:06d}.times") as temporary:
         times.tofile(temporary)
     _save(held.number, parsed, None, ends, held.refused, folder)
-    held.path(folder).unlink()
 
 
 def _parse(ref: ChunkRef, options: PrepareOptions, folder: Path) -> tuple[Parsed, int]:
     parsed, refused = parse_or_refuse(ref, load_source(options.source), options)
     if refused:
         write_refused(folder / f"{ref.number:06d}.refused", refused)
-    if ref.spilled:
-        Path(ref.path).unlink(missing_ok=True)
     return parsed, len(refused)
 
 

@@ -78,7 +78,13 @@ SOURCE is the format of the raw files: {", ".join(source_names())}.
     help="Stop at a row that cannot be read, or set it aside [default: stop]",
 )
 @click.option("--memory-limit", metavar="SIZE", type=SizeInBytes(), help="E.g. 2GiB.")
-@click.option("--workers", metavar="N", type=int, help="Threads [default: all cores]")
+@click.option("--threads", metavar="N", type=int, help="Threads [default: all cores]")
+@click.option("--workers", metavar="N", type=int, help="Processes, instead of threads.")
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Run on a Dask cluster, e.g. tcp://host:8786; it must see the same files.",
+)
 @click.option(
     "--overwrite", is_flag=True, default=None, help="Replace prepared data in DIR."
 )

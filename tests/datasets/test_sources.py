@@ -439,12 +439,12 @@ def test_chunks_workers_and_memory_do_not_change_the_data(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path, _ = made(sample, tmp_path)
-    whole = prepare_into(source, path, workers=1, **sample.options)
+    whole = prepare_into(source, path, threads=1, **sample.options)
     size = path.stat().st_size // 12
     monkeypatch.setattr("rafm_datasets.budget.CHUNK_BYTES", (size, size))
     monkeypatch.setattr("rafm_datasets.vocabulary._BYTES_PER_ENTRY", 1 << 20)
     parts = prepare_into(
-        source, path, workers=3, memory_limit=1 << 30, **sample.options
+        source, path, threads=3, memory_limit=1 << 30, **sample.options
     )
     assert parts.fingerprint == whole.fingerprint
     assert parts.manifest == whole.manifest

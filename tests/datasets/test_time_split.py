@@ -100,9 +100,9 @@ def test_chunks_workers_and_packing_do_not_change_a_time_split(
         rows = [(user, MIDNIGHT + (user > 1990) * DAY) for user, _ in rows]
     raw = write(tmp_path / "raw.dat", rows)
     options = {"split": "time", "holdout": (0, 1)}
-    whole = prepare_into("movielens", raw, workers=1, **options)
+    whole = prepare_into("movielens", raw, threads=1, **options)
     monkeypatch.setattr("rafm_datasets.budget.CHUNK_BYTES", (1000, 1000))
-    parts = prepare_into("movielens", raw, workers=3, **options)
+    parts = prepare_into("movielens", raw, threads=3, **options)
     assert parts.manifest == whole.manifest
 
 
@@ -127,7 +127,7 @@ def test_a_time_split_broken_off_resumes_to_the_same_bytes(
 
     def options(name: str) -> PrepareOptions:
         out = str(tmp_path / name)
-        return PrepareOptions("movielens", (raw,), out, split="time", workers=1)
+        return PrepareOptions("movielens", (raw,), out, split="time", threads=1)
 
     with pytest.raises(Killed):
         prepare(options("out"), kill)
