@@ -8,10 +8,12 @@ import hashlib
 import logging
 import os
 import secrets
+import signal
 import sys
 import tempfile
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from importlib import metadata
+from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -201,7 +203,7 @@ def local(n_workers: int) -> Iterator[_Cluster]:
     Pool
     """
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     settings = {
         f"distributed.nanny.pre-spawn-environ.{name}": value
@@ -212,7 +214,24 @@ def local(n_workers: int) -> Iterator[_Cluster]:
         _restored_environment(),
         tempfile.TemporaryDirectory(prefix="rafm-workers-") as scratch,
         dask.config.set(settings),
-        LocalCluster(
+        _started(n_workers, scratch) as workers,
+        Client(workers, set_as_default=False) as client,
+    ):
+        client.wait_for_workers(n_workers, timeout=_START_SECONDS)
+        yield _Cluster(client, "this run")
+
+
+def _started(n_workers: int, scratch: str) -> Any:
+    """Start workers that Ctrl-C leaves alone: it is for this process to stop them.
+
+    The thread that starts them, now or again, has the signal blocked, and so have they.
+    """
+    from distributed import LocalCluster
+
+    ensure_running()  # it would unblock the signal later, when the first worker starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return LocalCluster(
             n_workers=n_workers,
             threads_per_worker=1,
             memory_limit=0,
@@ -220,11 +239,9 @@ def local(n_workers: int) -> Iterator[_Cluster]:
             scheduler_kwargs={"dashboard": False},
             local_directory=scratch,
             silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        client.wait_for_workers(n_workers, timeout=_START_SECONDS)
-        yield _Cluster(client, "this run")
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
