@@ -141,12 +141,23 @@ def _inside_quotes(
     return np.bitwise_xor.accumulate(text == ord('"'))
 
 
-def _count(data: bytes, separator: str, quoted: bool) -> int:
+def count_bytes(data: bytes | memoryview, character: str) -> int:
+    """Count a character, by blocks that stay in L2: five times as fast as bytes.count.
+
+    Returns
+    -------
+    int
+    """
     text = np.frombuffer(data, np.uint8)
-    if not quoted:  # by blocks that stay in L2, five times as fast as bytes.count
-        starts = range(0, len(text), _COUNT_BYTES)
-        blocks = (text[start : start + _COUNT_BYTES] for start in starts)
-        return sum(int(np.count_nonzero(b == ord(separator))) for b in blocks)
+    starts = range(0, len(text), _COUNT_BYTES)
+    blocks = (text[start : start + _COUNT_BYTES] for start in starts)
+    return sum(int(np.count_nonzero(b == ord(character))) for b in blocks)
+
+
+def _count(data: bytes, separator: str, quoted: bool) -> int:
+    if not quoted:
+        return count_bytes(data, separator)
+    text = np.frombuffer(data, np.uint8)
     return int(np.count_nonzero((text == ord(separator)) & ~_inside_quotes(text)))
 
 

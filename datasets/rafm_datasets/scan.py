@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from rafm_datasets.delimited import count_bytes
 from rafm_datasets.errors import DataError
 from rafm_datasets.files import replacing, sha256_of
 from rafm_datasets.manifest import RawFile
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
     from rafm_datasets.options import PrepareOptions
     from rafm_datasets.sources import Source
 
+    Block = bytes | memoryview
+
 MAX_RECORD_BYTES = 1 << 28  # a longer line is a sign of another format
 WHOLE_BYTES = 1 << 30  # largest text of a source that is parsed in one piece
+_READ_BYTES = 1 << 20  # read at once: a block that stays in the cache
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -104,19 +108,20 @@ class Scanner:
                 else _packed_file(item)
             )
 
-    def _cut(self, item: RawInput) -> Iterator[tuple[bytes, ChunkRef | None]]:
+    def _cut(self, item: RawInput) -> Iterator[tuple[Block, ChunkRef | None]]:
+        """Yield header and chunks; a chunk's bytes are there until the next one."""
         with open_text(item) as text:
             head, dialect = self._head(text, item)
             yield head, None
             offset, line = len(head), 1 + dialect.header_lines
-            rest, more = b"", True
-            while more or rest:
-                block = self._read(text, len(rest), item, line)
-                more = bool(block) and not self._source.INFO.whole
-                whole, rest = rest + block, b""
+            buffer, held, more = bytearray(), 0, True
+            while more or held:
+                filled = self._fill(buffer, held, text, item, line)
+                more = filled > held and not self._source.INFO.whole
+                cut = filled
                 if more:
-                    whole, rest = _split_records(whole, dialect.framing)
-                if whole:
+                    cut = _end_of_records(buffer, filled, dialect.framing)
+                if cut:
                     ref = ChunkRef(
                         self._n_chunks,
                         item.label,
@@ -124,15 +129,18 @@ class Scanner:
                         dialect,
                         str(Path(item.path).absolute()),
                         offset,
-                        len(whole),
+                        cut,
                         line,
                         self._n_lines + line - 1,
                         spilled=False,
                     )
                     self._n_chunks += 1
-                    yield whole, ref
-                    offset += len(whole)
-                    line += whole.count(b"\n")
+                    with memoryview(buffer)[:cut] as chunk:
+                        yield chunk, ref
+                        line += count_bytes(chunk, "\n")
+                    offset += cut
+                    buffer[: filled - cut] = buffer[cut:filled]
+                held = filled - cut
         if offset == len(head):
             raise DataError(f"{item.label} holds no rows; give a file that has some")
         self._n_lines += line
@@ -152,24 +160,30 @@ class Scanner:
         text.seek(len(head))
         return head, dialect
 
-    def _read(self, text: IO[bytes], held: int, item: RawInput, line: int) -> bytes:
-        """Read up to the length of a chunk, of which `held` bytes are here already."""
-        limit = WHOLE_BYTES if self._source.INFO.whole else MAX_RECORD_BYTES
-        size = limit if self._source.INFO.whole else self._chunk_bytes
-        if held < size:
-            size -= held
+    def _fill(
+        self, buffer: bytearray, held: int, text: IO[bytes], item: RawInput, line: int
+    ) -> int:
+        """Read up to the length of a chunk behind the `held` bytes; return the end."""
+        whole = self._source.INFO.whole
+        limit = WHOLE_BYTES if whole else MAX_RECORD_BYTES
+        size = (
+            self._chunk_bytes if held < self._chunk_bytes else held + self._chunk_bytes
+        )
+        wanted, end = limit if whole else size, held
         try:
-            block = text.read(size)
+            while end < wanted and (block := text.read(min(_READ_BYTES, wanted - end))):
+                buffer[end : end + len(block)] = block
+                end += len(block)
         except PACKING_ERRORS as error:
             raise _damaged_at(item, line, error) from error
-        if held + len(block) >= limit:
+        if end >= limit:
             raise DataError(
                 f"{item.label}, line {line}: what should be one piece goes on for "
                 f"{limit >> 20} MiB; check that this is a {self._options.source} file"
             )
-        return block
+        return end
 
-    def _unpack(self, block: bytes, ref: ChunkRef) -> ChunkRef:
+    def _unpack(self, block: Block, ref: ChunkRef) -> ChunkRef:
         path = self._spill(ref.number)
         if path is not None:
             with replacing(path) as temporary:
@@ -195,13 +209,13 @@ def _damaged_at(item: RawInput, line: int, error: Exception) -> DataError:
     )
 
 
-def _split_records(data: bytes, framing: Framing) -> tuple[bytes, bytes]:
-    """Split off the bytes after the last whole record."""
+def _end_of_records(data: bytearray, stop: int, framing: Framing) -> int:
+    """Find where the last whole record of data[:stop] ends; 0 if there is none."""
     if framing == "block":
         ends = (b"\n\n", b"\n\r\n")
-        cut = max([data.rfind(end) + len(end) for end in ends if end in data] or [0])
-        return data[:cut], data[cut:]
-    cut = data.rfind(b"\n") + 1
+        found = ((data.rfind(end, 0, stop), len(end)) for end in ends)
+        return max(place + length if place >= 0 else 0 for place, length in found)
+    cut = data.rfind(b"\n", 0, stop) + 1
     while framing == "quoted" and cut and data.count(b'"', 0, cut) % 2:
         cut = data.rfind(b"\n", 0, cut - 1) + 1
-    return data[:cut], data[cut:]
+    return cut

@@ -103,6 +103,8 @@ def _save(
     arrays: list[NDArray[Any]] = [labels, numbers]
     tables, columns = [], {}
     for name, column in parsed.columns.items():
+        codes = narrow(column.codes, len(column.values) + 1)
+        column = column._replace(codes=codes)
         column = column if order is None else _reordered(column, order)
         columns[name], table = _count(column, labels, ends)
         tables.append(table)
@@ -136,12 +138,11 @@ def _reordered(column: Column, order: NDArray[np.int64]) -> Column:
 
 
 def _stored(column: Column) -> list[NDArray[Any]]:
-    codes = narrow(column.codes, len(column.values) + 1)
     if column.indptr is None:
-        return [codes]
+        return [column.codes]
     weights = column.weights
     unit = np.empty(0, np.float32) if weights is None else weights
-    return [codes, column.indptr, unit]
+    return [column.codes, column.indptr, unit]
 
 
 def _count(

@@ -37,8 +37,8 @@ class ValueList:
     n_values: int
 
     def read(self) -> pa.RecordBatch:
-        """Read value, code and counts."""
-        with pa.OSFile(self.path, "rb") as file:
+        """Map value, code and counts; only what is looked at is read."""
+        with pa.memory_map(self.path) as file:
             return pa.ipc.open_file(file).get_batch(self.batch)
 
 
