@@ -11,29 +11,32 @@ from rafm_datasets.errors import DataError
 
 if TYPE_CHECKING:
     from rafm_datasets.options import PrepareOptions
+    from rafm_datasets.pools import Pool
 
 _MIB = 1 << 20
-BASE_BYTES = 320 * _MIB  # interpreter and libraries, measured
+BASE_BYTES = 256 * _MIB  # of a process before its first task: libraries, measured
 MIN_LIMIT = 512 * _MIB
+MIN_TASK_BYTES = 32 * _MIB
 CHUNK_BYTES = (1 * _MIB, 64 * _MIB)
 _MEMORY_PER_BYTE = 8  # of a chunk's text, at the peak of its parsing, measured
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Bytes a task may use, and the length of a chunk of raw text."""
+    """Bytes all tasks, or one of `n_tasks`, may use; length of a chunk of raw text."""
 
+    tasks_bytes: int
     task_bytes: int
     chunk_bytes: int
 
 
-def make_budget(options: PrepareOptions, n_tasks: int) -> Budget:
+def make_budget(options: PrepareOptions, pool: Pool) -> Budget:
     """Share the memory limit among the tasks that run at once.
 
     Parameters
     ----------
-    options : PrepareOptions           its memory_limit and workers
-    n_tasks : int                      that run at once
+    options : PrepareOptions           its memory_limit
+    pool : Pool                        where they run
 
     Returns
     -------
@@ -43,16 +46,34 @@ def make_budget(options: PrepareOptions, n_tasks: int) -> Budget:
     ------
     DataError                          a limit below what the program itself needs
     """
+    limit = _limit(options)
+    left = limit - BASE_BYTES * (1 + pool.n_processes)
+    task = left // pool.size
+    if task < MIN_TASK_BYTES:
+        needed = limit - left + MIN_TASK_BYTES * pool.size
+        raise DataError(
+            f"a memory limit of {limit // _MIB} MiB is too small for {pool.size} tasks "
+            f"at once; give {needed // _MIB} MiB or more, or fewer threads or workers"
+        )
+    low, high = CHUNK_BYTES
+    chunk = min(max(task // _MEMORY_PER_BYTE, low), high)
+    return Budget(left, task, chunk)
+
+
+def default_threads(options: PrepareOptions) -> int:
+    """Give as many threads as there are cores, if the memory limit allows them."""
+    most = (_limit(options) - BASE_BYTES) // MIN_TASK_BYTES
+    return min(len(os.sched_getaffinity(0)), most)
+
+
+def _limit(options: PrepareOptions) -> int:
     limit = options.memory_limit or default_limit()
     if limit < MIN_LIMIT:
         raise DataError(
             f"a memory limit of {limit // _MIB} MiB is too small to work in; "
             f"give {MIN_LIMIT // _MIB} MiB or more"
         )
-    task = max((limit - BASE_BYTES) // n_tasks, 16 * _MIB)
-    low, high = CHUNK_BYTES
-    chunk = min(max(task // _MEMORY_PER_BYTE, low), high)
-    return Budget(task, chunk)
+    return limit
 
 
 def default_limit() -> int:

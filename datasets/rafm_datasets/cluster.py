@@ -44,6 +44,7 @@ class _Cluster:
         self._executor = client.get_executor(pure=False)
         self._name = name
         workers = client.scheduler_info(n_workers=-1)["workers"]
+        self.n_processes = len(workers)
         self.size = sum(worker["nthreads"] for worker in workers.values())
 
     def check(self, folder: Path, raw: Sequence[str]) -> None:

@@ -60,7 +60,7 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
     out = Path(options.out)
     inputs = _inputs(options)
     with open_pool(options) as pool:
-        budget = make_budget(options, pool.size)
+        budget = make_budget(options, pool)
         with locked(out) as folder:
             pool.check(folder, _read_by_workers(inputs))
             chunk_bytes = open_plan(folder, options, inputs, budget.chunk_bytes)

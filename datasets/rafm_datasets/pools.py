@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from rafm_datasets.budget import default_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,10 @@ class Pool(Protocol):
     @property
     def size(self) -> int:
         """How many tasks run at once."""
+
+    @property
+    def n_processes(self) -> int:
+        """In how many processes besides this one."""
 
     def check(self, folder: Path, raw: Sequence[str]) -> None:
         """See that tasks can run with these files.
@@ -67,7 +72,7 @@ def open_pool(options: PrepareOptions) -> Iterator[Pool]:
     DataError                          no scheduler at that address
     """
     if options.workers is None and options.scheduler is None:
-        with _Threads(options.threads or n_cores()) as pool:
+        with _Threads(options.threads or default_threads(options)) as pool:
             yield pool
         return
     from rafm_datasets import cluster
@@ -80,16 +85,11 @@ def open_pool(options: PrepareOptions) -> Iterator[Pool]:
         yield pool
 
 
-def n_cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 class _Threads:
     """Threads of this process."""
 
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.size, self.n_processes = size, 0
         self._executor = ThreadPoolExecutor(size, "prepare")
 
     def __enter__(self) -> _Threads:
