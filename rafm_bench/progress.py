@@ -73,8 +73,11 @@ class LineReporter:
             return
         self.printed = now
         of = "" if total is None else f" of {total:,}"
-        rate = f"{done / (now - self.started):,.0f} {unit}/s"
-        parts = [f"{stage}: {done:,}{of} {unit}", rate, *([note] if note else [])]
+        speed = done / (now - self.started)
+        parts = [f"{stage}: {done:,}{of} {unit}", f"{speed:,.0f} {unit}/s"]
+        if total is not None and done:
+            parts.append(f"{(total - done) / speed:,.0f} s left")
+        parts += [note] if note else []
         self.say(", ".join(parts))
 
     def say(self, text: str) -> None:

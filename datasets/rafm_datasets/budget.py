@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _MIB = 1 << 20
 BASE_BYTES = 256 * _MIB  # of a process before its first task: libraries, measured
-MIN_LIMIT = 512 * _MIB
+MIN_LIMIT = 640 * _MIB
 MIN_TASK_BYTES = 32 * _MIB
 CHUNK_BYTES = (1 * _MIB, 64 * _MIB)
 _MEMORY_PER_BYTE = 8  # of a chunk's text, at the peak of its parsing, measured

@@ -6,7 +6,7 @@ those, never on the rows, which are integers from here on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
+
+_SHORT = 8  # bytes of text that fit into an integer
+_VIEW = 16  # bytes of a text's view: its length, then the text if it is short
 
 
 class Column(NamedTuple):
@@ -63,14 +66,49 @@ def encode_text(texts: pl.Series) -> Column:
     -------
     Column
     """
-    view = texts.to_arrow(compat_level=pl.CompatLevel.newest())
-    encoded = view.dictionary_encode()
-    indices = encoded.indices
+    view: Any = texts.to_arrow(compat_level=pl.CompatLevel.newest())
+    short = _as_integers(view)
+    if short is None:
+        encoded = view.dictionary_encode()
+        values = encoded.dictionary.cast(pa.large_string())
+    else:
+        encoded = short.dictionary_encode()
+        values = _as_texts(encoded.dictionary)
+    return Column(_codes(encoded.indices), pl.Series("value", values, dtype=pl.String))
+
+
+def _as_integers(view: Any) -> Any:
+    """Read texts of at most 8 bytes, none of them NUL, as integers; else give None.
+
+    A view holds 4 bytes of length and, of a short text, all bytes, filled up with
+    NUL. Integers are hashed in half the time of texts.
+    """
+    validity, views = view.buffers()[:2]
+    if not len(view) or view.offset:
+        return None
+    lengths = np.ndarray((len(view),), np.uint32, views, 0, (_VIEW,))
+    if lengths.max(initial=0) > _SHORT:
+        return None
+    integers = np.ndarray((len(view),), np.int64, views, 4, (_VIEW,)).copy()
+    return pa.Int64Array.from_buffers(
+        pa.int64(), len(view), [validity, pa.py_buffer(integers.data)], view.null_count
+    )
+
+
+def _as_texts(integers: Any) -> Any:
+    """Turn integers of `_as_integers` back into texts."""
+    texts: Any = pa.array(integers.to_numpy().view(f"S{_SHORT}"), pa.large_binary())
+    return texts.cast(pa.large_string())
+
+
+def _codes(indices: Any) -> NDArray[np.int32]:
+    """Count indices from 1, and make 0 of those that are null."""
+    validity, content = indices.buffers()
+    codes = np.frombuffer(content, np.int32)[: len(indices)] + np.int32(1)
     if indices.null_count:
-        indices = indices.fill_null(-1)
-    codes = indices.to_numpy().astype(np.int32) + np.int32(1)
-    values = encoded.dictionary.cast(pa.large_string())
-    return Column(codes, pl.Series("value", values, dtype=pl.String))
+        bits = np.frombuffer(validity, np.uint8)
+        codes *= np.unpackbits(bits, count=len(indices), bitorder="little")
+    return codes
 
 
 def convert(column: Column, values: pl.Series) -> Column:

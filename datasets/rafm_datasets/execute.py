@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import FIRST_COMPLETED, wait
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -33,6 +34,7 @@ def run_tasks(
     tasks: Iterable[Callable[[], T]],
     pool: Pool,
     each_done: Callable[[int, T], None],
+    at_once: int | None = None,
 ) -> list[T]:
     """Run tasks in a pool; they are taken as there is room for them.
 
@@ -45,6 +47,7 @@ def run_tasks(
     pool : Pool
     each_done : callable               called in this thread with the number of each
                                        task that is done, from 0, and its result
+    at_once : int or None              no more tasks than that, for want of memory
 
     Returns
     -------
@@ -58,11 +61,12 @@ def run_tasks(
     running: dict[Future[T | DataError], int] = {}
     results: dict[int, T] = {}
     errors: dict[int, DataError] = {}
+    most = min(_WAITING * pool.size, at_once or sys.maxsize)
     rest = enumerate(_until_refused(tasks))
     try:
         more = True
         while more or running:
-            while more and len(running) < _WAITING * pool.size:
+            while more and len(running) < most:
                 number, task = next(rest, (-1, None))
                 more = task is not None
                 if isinstance(task, DataError):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rafm_datasets.encode import Layout
     from rafm_datasets.options import PrepareOptions
 
+BYTES_PER_ENTRY = 20  # of memory while a partition is written, measured
 _BLOCK_ROWS = 4096
 
 
@@ -162,16 +163,30 @@ def _list_columns(
 ) -> dict[str, Any]:
     lengths = pieces.gather("lengths", np.int64)
     indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    entries = entries_of(indptr, order)
     ends = np.cumsum(lengths[order])
     offsets: Any = np.concatenate([np.zeros(1, np.int64), ends]).astype(np.int32)
-    ids = pieces.entries("ids", np.int32)[entries]
+    flat: dict[str, Any] = {
+        "ids": _moved(pieces.entries("ids", np.int32), indptr, order)
+    }
     if layout.unit_values:
-        values = np.ones(len(entries), np.float32)
+        flat["values"] = np.ones(len(flat["ids"]), np.float32)
     else:
-        values = pieces.entries("values", np.float32)[entries]
-    flat: dict[str, Any] = {"ids": ids, "values": values}
+        values = pieces.entries("values", np.float32)
+        flat["values"] = _moved(values, indptr, order)
     return {name: pa.ListArray.from_arrays(offsets, flat[name]) for name in flat}
+
+
+def _moved(
+    entries: NDArray[Any], indptr: NDArray[np.int64], order: NDArray[np.int64]
+) -> NDArray[Any]:
+    """Put the entries of rows in `order`, a block at a time to spare memory."""
+    moved = np.empty_like(entries)
+    done = 0
+    for start in range(0, len(order), _BLOCK_ROWS):
+        block = entries[entries_of(indptr, order[start : start + _BLOCK_ROWS])]
+        moved[done : done + len(block)] = block
+        done += len(block)
+    return moved
 
 
 def _write_table(path: Path, table: pa.Table, layout: Layout) -> None:

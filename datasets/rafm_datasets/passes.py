@@ -22,7 +22,7 @@ from rafm_datasets.execute import run_tasks
 from rafm_datasets.files import write_json
 from rafm_datasets.frequencies import assign_ids
 from rafm_datasets.manifest import SPLIT_NAMES, RawFile
-from rafm_datasets.partition import Partition, write_partition
+from rafm_datasets.partition import BYTES_PER_ENTRY, Partition, write_partition
 from rafm_datasets.scan import ChunkRef, Scanner
 from rafm_datasets.sources import load_source
 from rafm_datasets.stage import count_held, hold_chunk, stage_chunk
@@ -135,25 +135,34 @@ def _read_all(job: Job, reading: _Reading[T]) -> tuple[list[T], list[RawFile]]:
 
 
 def _read_chunks(job: Job, reading: _Reading[T], refs: Iterator[ChunkRef]) -> list[T]:
-    n_rows = 0
-    spilled: list[Path | None] = []
+    n_rows = n_bytes = 0
+    known: list[ChunkRef] = []
+    total_bytes = _bytes_to_parse(job.inputs)
 
     def tasks(refs: Iterator[ChunkRef]) -> Iterator[Callable[[], T]]:
         for ref in refs:
-            spilled.append(Path(ref.path) if ref.spilled else None)
+            known.append(ref)
             marker = _staged(job, ref.number, reading.marker)
             yield partial(_read_chunk, reading, marker, ref, job.options, job.folder)
 
     def report(number: int, stats: T) -> None:
-        nonlocal n_rows
-        path = spilled[number]
-        if path is not None:
-            path.unlink(missing_ok=True)
+        nonlocal n_rows, n_bytes
+        if known[number].spilled:
+            Path(known[number].path).unlink(missing_ok=True)
         n_rows += sum(stats.rows)
-        job.progress("parse", n_rows, None, "rows")
+        n_bytes += known[number].length
+        expected = total_bytes and n_rows * total_bytes // n_bytes
+        job.progress("parse", n_rows, expected, "rows")
 
     with contextlib.closing(run_ahead(refs, _AHEAD * job.pool.size)) as ahead:
         return run_tasks(tasks(ahead), job.pool, report)
+
+
+def _bytes_to_parse(inputs: Sequence[RawInput]) -> int | None:
+    """Sum up the text to come; None where it is packed, so that nobody knows."""
+    if any(item.packing != "plain" for item in inputs):
+        return None
+    return sum(item.size() for item in inputs)
 
 
 def _read_chunk(
@@ -315,7 +324,10 @@ def write_all(
         )
         for part in parts
     ]
-    _run(job, "write", "partitions", tasks)
+    n_entries = sum(sum(c.entries) for chunk in chunks for c in chunk.columns.values())
+    needed = BYTES_PER_ENTRY * n_entries // max(len(parts), 1)
+    at_once = max(1, job.budget.tasks_bytes // max(needed, 1))
+    _run(job, "write", "partitions", tasks, at_once)
     return parts
 
 
@@ -333,7 +345,13 @@ class Task:
             self.work()
 
 
-def _run(job: Job, stage: str, unit: str, tasks: Sequence[Task]) -> None:
+def _run(
+    job: Job,
+    stage: str,
+    unit: str,
+    tasks: Sequence[Task],
+    at_once: int | None = None,
+) -> None:
     """Run the tasks whose marker is not there yet."""
     todo = [task for task in tasks if not task.marker.exists()]
     done = len(tasks) - len(todo)
@@ -347,7 +365,7 @@ def _run(job: Job, stage: str, unit: str, tasks: Sequence[Task]) -> None:
             spent.unlink(missing_ok=True)
         job.progress(stage, done, len(tasks), unit)
 
-    run_tasks(todo, job.pool, report)
+    run_tasks(todo, job.pool, report, at_once)
 
 
 def _staged(job: Job, number: int, kind: str = "json") -> Path:

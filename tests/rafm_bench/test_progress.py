@@ -17,7 +17,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_lines_come_every_ten_seconds_with_rate_and_note(
+def test_lines_come_every_ten_seconds_with_rate_time_left_and_note(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = iter([100.0, 104.0, 110.0, 115.0])
@@ -26,7 +26,8 @@ def test_lines_come_every_ten_seconds_with_rate_and_note(
     report = LineReporter(stream)
     for done in (0, 400, 1000, 1500):
         report("epoch 1", done, 2000, "rows", "loss 0.5")
-    assert stream.getvalue() == "epoch 1: 1,000 of 2,000 rows, 100 rows/s, loss 0.5\n"
+    line = "epoch 1: 1,000 of 2,000 rows, 100 rows/s, 10 s left, loss 0.5\n"
+    assert stream.getvalue() == line
 
 
 def test_a_terminal_gets_a_bar_and_remarks_stay() -> None:
