@@ -66,7 +66,7 @@ def explain(error: Exception) -> tuple[int, str]:
 
 
 def _judge(error: Exception) -> tuple[int, str]:
-    from rafm_datasets import DataError
+    from rafm_datasets import DataError, WriteError
 
     match error:
         case UserError() | DataError():
@@ -75,7 +75,7 @@ def _judge(error: Exception) -> tuple[int, str]:
             return USER_MISTAKE, _usage(error)
         case click.ClickException():
             return USER_MISTAKE, error.format_message()
-        case RunError():
+        case RunError() | WriteError():
             return FAILURE, str(error)
         case MemoryError():
             return FAILURE, f"not enough memory: {error}"
