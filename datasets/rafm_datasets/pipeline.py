@@ -6,14 +6,16 @@ write each partition -> commit the manifest.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rafm_datasets.budget import make_budget
 from rafm_datasets.commit import commit
-from rafm_datasets.errors import DataError
+from rafm_datasets.errors import DataError, WriteError
 from rafm_datasets.execute import Progress, silent
+from rafm_datasets.manifest import WORK_FOLDER
 from rafm_datasets.numbering import number_features
 from rafm_datasets.passes import (
     Job,
@@ -84,7 +86,13 @@ def find_finished(options: PrepareOptions) -> PreparedData | None:
                                        other parameters and not to be overwritten
     """
     manifest = finished_manifest(options, _inputs(options))
-    return None if manifest is None else PreparedData(Path(options.out), manifest)
+    if manifest is None:
+        return None
+    out = Path(options.out)
+    if (out / WORK_FOLDER).is_dir():  # of a run that was killed while it tidied up
+        with contextlib.suppress(DataError, WriteError), locked(out):
+            tidy(out, manifest)
+    return PreparedData(out, manifest)
 
 
 def _inputs(options: PrepareOptions) -> tuple[RawInput, ...]:
