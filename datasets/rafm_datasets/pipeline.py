@@ -61,10 +61,12 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
     out = Path(options.out)
     inputs = _inputs(options)
     budget = make_budget(options)
+    stamps = [item.stamp() for item in inputs]
     with locked(out) as folder:
         chunk_bytes = open_plan(folder, options, inputs, budget.chunk_bytes)
         budget = replace(budget, chunk_bytes=chunk_bytes)
-        manifest = _run(Job(options, inputs, folder, budget, progress or silent))
+        job = Job(options, inputs, folder, budget, progress or silent)
+        manifest = _run(job, stamps)
         tidy(out, manifest)
     return PreparedData(out, manifest)
 
@@ -105,8 +107,13 @@ def _inputs(options: PrepareOptions) -> tuple[RawInput, ...]:
     return resolve(options.raw, info.members, given=options.split == "given")
 
 
-def _run(job: Job) -> Manifest:
-    chunks, raw_files = stage_all(job)
+def _run(job: Job, stamps: Sequence[tuple[int, int]]) -> Manifest:
+    try:
+        chunks, raw_files = stage_all(job)
+    except DataError:
+        _refuse_changed(job, stamps)  # which explains any defect better
+        raise
+    _refuse_changed(job, stamps)
     schema = settle(chunks, load_source(job.options.source).INFO, job.options)
     ranges = merge_all(job, chunks, schema.fields)
     nulls = [_nulls(chunks, name, job.options) for name in schema.fields]
@@ -115,6 +122,20 @@ def _run(job: Job) -> Manifest:
     encode_all(job, chunks, schema, numbering)
     parts = write_all(job, chunks, schema)
     return commit(job, chunks, schema, numbering, parts, raw_files)
+
+
+def _refuse_changed(job: Job, stamps: Sequence[tuple[int, int]]) -> None:
+    """Refuse raw files that were written to while they were read."""
+    for item, stamp in zip(job.inputs, stamps, strict=True):
+        try:
+            found = item.stamp()
+        except FileNotFoundError:
+            found = None
+        if found != stamp:
+            raise DataError(
+                f"{item.label} changed while it was read; wait until it is whole and "
+                "at rest, then begin anew with --overwrite"
+            )
 
 
 def _nulls(chunks: Sequence[ChunkStats], field: str, options: PrepareOptions) -> int:
