@@ -66,6 +66,8 @@ def parse_or_refuse(
     data = ref.read()
     lines: NDArray[np.int64] | None = None
     refused: list[Refused] = []
+    # Where rows are drawn, a row left out is felt by others: what follows is no defect.
+    drawn = source.INFO.rows_per_record > 1
     while data:
         try:
             parsed = source.parse(data, ref.dialect, options)
@@ -74,6 +76,8 @@ def parse_or_refuse(
             if lines is None:
                 lines = _lines(data, starts)
             refused += _refuse(bad, data, starts, lines, ref)
+            if refused and options.on_bad_row == "stop" and drawn:
+                break
             keep = np.ones(len(starts), np.bool_)
             keep[[row for row, _ in bad.defects]] = False
             data, lines = _kept(data, starts, keep), lines[keep]

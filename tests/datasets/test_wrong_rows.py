@@ -65,6 +65,7 @@ CASES = [
     ("movielens-tag", "1::2::3\n", 1, "the header lacks"),
     ("movielens-tag", "1::2::::4\n", 1, "tag is missing"),
     ("movielens-tag", "1::2::a::b::4\n", 1, "has 5 fields instead of 4"),
+    ("movielens-tag", "1::2::a::4\n1::2::b::x\n", 2, "timestamp 'x' is not a number"),
     ("movielens-tag", f'{TAGS}1,2,"a,4\n', 2, "a quote that is not closed"),
     (
         "movielens-tag",
