@@ -12,6 +12,7 @@ from rafm_datasets.columns import BadRows, shown
 from rafm_datasets.errors import DataError
 
 _COUNT_BYTES = 1 << 18
+_BOM = b"\xef\xbb\xbf"
 _STAND_IN = b"\x1f"  # for separators of several characters
 Framing = Literal["line", "quoted", "block"]
 
@@ -87,7 +88,7 @@ def read_delimited(data: bytes, dialect: Dialect) -> pl.DataFrame:
     quoted = dialect.framing == "quoted" and b'"' in data
     try:
         frame = pl.read_csv(
-            data,
+            shielded(data),
             has_header=False,
             separator=separator,
             quote_char='"' if quoted else None,
@@ -104,6 +105,11 @@ def read_delimited(data: bytes, dialect: Dialect) -> pl.DataFrame:
     ):
         raise BadRows(_defects(data, separator, dialect))
     return frame
+
+
+def shielded(data: bytes) -> bytes:
+    """Keep a BOM that begins a row within a file: Polars drops one that comes first."""
+    return _BOM + data if data.startswith(_BOM) else data
 
 
 def _refuse_byte(data: bytes, byte: bytes, dialect: Dialect) -> None:

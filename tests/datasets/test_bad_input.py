@@ -114,6 +114,7 @@ ROWS = [
     ),
 ]
 N_ROWS, AT = 12, 7
+(LIBFM,) = (row for row in ROWS if row.file == "data.libfm")
 
 
 def each(rows: list[Row]) -> pytest.MarkDecorator:
@@ -331,3 +332,17 @@ def test_what_is_no_file_of_rows_is_refused(
     assert "does not hold" in told
     told = refusal(row, tmp_path / "gone", prepare_into, tmp_path / "out")
     assert "there is no file" in told
+
+
+@pytest.mark.parametrize("chunk", [10, 20, 1000])
+def test_a_bom_within_a_file_belongs_to_its_row_whatever_the_chunks(
+    chunk: int,
+    prepare_into: Prepare,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rafm_datasets.budget.CHUNK_BYTES", (chunk, chunk))
+    raw = tmp_path / "data.libfm"
+    raw.write_text("\ufeff1 1:1\n0 2:1\n\ufeff0 3:1\n1 4:1\n")
+    told = refusal(LIBFM, raw, prepare_into, tmp_path / "out", task="regression")
+    assert "line 3: label '\\ufeff0' is not a number" in told

@@ -21,7 +21,7 @@ from rafm_datasets.columns import (
     require_present,
     times_of,
 )
-from rafm_datasets.delimited import Dialect, read_delimited, record_starts
+from rafm_datasets.delimited import Dialect, read_delimited, record_starts, shielded
 from rafm_datasets.errors import DataError
 from rafm_datasets.sources import SourceInfo
 from rafm_datasets.sources.movielens import star_ratings
@@ -109,7 +109,7 @@ def _read_json(data: bytes) -> pl.DataFrame:
 
 def _json_frame(data: bytes) -> pl.DataFrame | None:
     try:
-        return pl.read_ndjson(data, schema=dict.fromkeys(_JSON, pl.String))
+        return pl.read_ndjson(shielded(data), schema=dict.fromkeys(_JSON, pl.String))
     except pl.exceptions.PolarsError:
         return None
 
