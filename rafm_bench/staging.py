@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -9,10 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rafm_bench.errors import UserError
+from rafm_bench.errors import RunError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def refuse_existing(folder: Path) -> None:
@@ -34,13 +38,14 @@ def staged_folder(folder: Path) -> Iterator[Path]:
         )
     temporary = Path(made)
     try:
-        temporary.chmod(0o777 & ~umask())
-        yield temporary
-        for file in temporary.rglob("*"):
-            _sync(file)
-        refuse_existing(folder)
-        temporary.rename(folder)
-        _sync(folder.parent)
+        with _filling(folder):
+            temporary.chmod(0o777 & ~umask())
+            yield temporary
+            for file in temporary.rglob("*"):
+                _sync(file)
+            refuse_existing(folder)
+            temporary.rename(folder)
+            _sync(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -53,10 +58,11 @@ def staged_file(file: Path) -> Iterator[Path]:
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()
     try:
-        yield temporary
-        _sync(temporary)
-        temporary.replace(file)
-        _sync(file.parent)
+        with _filling(file):
+            yield temporary
+            _sync(temporary)
+            temporary.replace(file)
+            _sync(file.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -65,10 +71,25 @@ def staged_file(file: Path) -> Iterator[Path]:
 def _writing(path: Path) -> Iterator[None]:
     """Take a place that cannot be written to as the user's to mend."""
     try:
-        yield
+        with _filling(path):
+            yield
     except OSError as error:
         raise UserError(
             f"cannot write {path}: {error.strerror}; choose another place"
+        ) from error
+
+
+@contextmanager
+def _filling(path: Path) -> Iterator[None]:
+    """Take a disk that is full or broken as a failure of the run."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        raise RunError(
+            f"cannot write {path}: {os.strerror(error.errno)}; free some space, or "
+            "choose another place"
         ) from error
 
 

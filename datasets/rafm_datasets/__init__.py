@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rafm_datasets.epochs import stream as stream
     from rafm_datasets.errors import DataError as DataError
+    from rafm_datasets.errors import WriteError as WriteError
     from rafm_datasets.execute import Progress as Progress
     from rafm_datasets.generation import Generated as Generated
     from rafm_datasets.generation import generate as generate
@@ -45,6 +46,7 @@ _HOMES = {
     "SOURCES": "sources",
     "SourceInfo": "sources",
     "Verification": "verification",
+    "WriteError": "errors",
     "find_finished": "pipeline",
     "generate": "generation",
     "generator_names": "generators",

@@ -1,7 +1,14 @@
-"""Work files: NumPy arrays one after another in one file, and rows in CSR order."""
+"""Work files: arrays one after another in one file, and rows in CSR order.
+
+They are not .npy files: reading those evaluates their header as Python, which fails
+now and then in CPython 3.11 when several threads do so ("AST constructor recursion
+depth mismatch").
+"""
 
 from __future__ import annotations
 
+import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,9 +30,11 @@ def save_arrays(path: Path, arrays: Sequence[NDArray[Any]]) -> None:
     path : Path
     arrays : sequence of arrays        of any dtype but object
     """
+    header = [[array.dtype.str, array.shape] for array in arrays]
     with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(json.dumps(header).encode() + b"\n")
         for array in arrays:
-            np.save(file, array, allow_pickle=False)
+            file.write(np.ascontiguousarray(array).data)
 
 
 def load_arrays(path: Path, n_arrays: int | None = None) -> list[NDArray[Any]]:
@@ -40,12 +49,12 @@ def load_arrays(path: Path, n_arrays: int | None = None) -> list[NDArray[Any]]:
     -------
     list of arrays
     """
-    arrays: list[NDArray[Any]] = []
-    size = path.stat().st_size
     with path.open("rb") as file:
-        while file.tell() < size and len(arrays) != n_arrays:
-            arrays.append(np.load(file, allow_pickle=False))
-    return arrays
+        header = json.loads(file.readline())
+        return [
+            np.fromfile(file, dtype, math.prod(shape)).reshape(shape)
+            for dtype, shape in header[:n_arrays]
+        ]
 
 
 def narrow(codes: NDArray[np.integer[Any]], n_codes: int) -> NDArray[Any]:

@@ -21,6 +21,9 @@ _SHORT = 8  # bytes of text that fit into an integer
 _VIEW = 16  # bytes of a text's view: its length, then the text if it is short
 
 
+_MAX_SECONDS = 1 << 40  # some 35,000 years
+
+
 class Column(NamedTuple):
     """One field of a chunk: codes into its distinct values.
 
@@ -182,6 +185,33 @@ def numbers_of(column: Column, name: str) -> NDArray[np.float64]:
     parsed = column.values.cast(pl.Float64, strict=False)
     require(column, parsed.is_finite(), lambda text: f"{name} {text} is not a number")
     return parsed.to_numpy()[column.codes - 1]
+
+
+def times_of(texts: pl.Series, name: str) -> NDArray[np.int64]:
+    """Read a column of text as seconds since 1970, without their fractions.
+
+    Parameters
+    ----------
+    texts : polars.Series              String[n]
+    name : str                         what it holds, for the message
+
+    Returns
+    -------
+    int64[n]
+
+    Raises
+    ------
+    BadRows                            missing, not a number, or beyond all calendars
+    """
+    column = encode_text(texts)
+    times = numbers_of(column, name)
+    seconds = column.values.cast(pl.Float64)
+    require(
+        column,
+        seconds.abs() < _MAX_SECONDS,
+        lambda text: f"{name} {text} is no time in seconds",
+    )
+    return times.astype(np.int64)
 
 
 def binary_labels(column: Column, name: str = "label") -> NDArray[np.float32]:

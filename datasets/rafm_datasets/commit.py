@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
-from rafm_datasets.files import replacing, write_json
+from rafm_datasets.files import write_json
 from rafm_datasets.frequencies import (
     range_sums,
     reserved_table,
@@ -28,6 +27,7 @@ from rafm_datasets.manifest import (
     Split,
     manifest_to_json,
 )
+from rafm_datasets.refusal import join_refused
 from rafm_datasets.splits import row_order
 from rafm_datasets.work import QUARANTINE
 
@@ -183,9 +183,5 @@ def _write_quarantine(job: Job, chunks: Sequence[ChunkStats], out: Path) -> int:
     """Gather the refused rows of all chunks into one file; return how many."""
     paths = [job.folder / f"{c.number:06d}.refused" for c in chunks if c.refused]
     if paths:
-        path = out / QUARANTINE / "part-00000.parquet"
-        with replacing(path) as temporary:
-            pl.concat([pl.read_parquet(part) for part in paths]).write_parquet(
-                temporary
-            )
+        join_refused(paths, out / QUARANTINE / "part-00000.parquet")
     return sum(chunk.refused for chunk in chunks)

@@ -12,6 +12,8 @@ from rafm_datasets.columns import BadRows, shown
 from rafm_datasets.errors import DataError
 
 _COUNT_BYTES = 1 << 18
+_BOM = b"\xef\xbb\xbf"
+_STAND_IN = b"\x1f"  # for separators of several characters
 Framing = Literal["line", "quoted", "block"]
 
 
@@ -73,19 +75,20 @@ def read_delimited(data: bytes, dialect: Dialect) -> pl.DataFrame:
 
     Raises
     ------
-    BadRows                            wrong number of fields, NUL, not UTF-8; blank
-                                       lines too, with an empty reason
+    BadRows                            wrong number of fields, stray quotes, NUL, not
+                                       UTF-8; blank lines too, with an empty reason
     """
     if dialect.encoding == "latin-1" and not data.isascii():
         data = data.decode("latin-1").encode()
     separator = dialect.separator
     if len(separator) > 1:
-        data = data.replace(separator.encode(), b"\x1f")
-        separator = "\x1f"
+        _refuse_byte(data, _STAND_IN, dialect)
+        data = data.replace(separator.encode(), _STAND_IN)
+        separator = _STAND_IN.decode()
     quoted = dialect.framing == "quoted" and b'"' in data
     try:
         frame = pl.read_csv(
-            data,
+            shielded(data),
             has_header=False,
             separator=separator,
             quote_char='"' if quoted else None,
@@ -94,9 +97,29 @@ def read_delimited(data: bytes, dialect: Dialect) -> pl.DataFrame:
     except pl.exceptions.PolarsError:
         frame = None
     expected = (len(dialect.columns) - 1) * (0 if frame is None else len(frame))
-    if frame is None or _count(data, separator, quoted) != expected or b"\0" in data:
+    if (
+        frame is None
+        or _count(data, separator, quoted) != expected
+        or b"\0" in data
+        or (quoted and len(_stray_quotes(data, separator)))
+    ):
         raise BadRows(_defects(data, separator, dialect))
     return frame
+
+
+def shielded(data: bytes) -> bytes:
+    """Keep a BOM that begins a row within a file: Polars drops one that comes first."""
+    return _BOM + data if data.startswith(_BOM) else data
+
+
+def _refuse_byte(data: bytes, byte: bytes, dialect: Dialect) -> None:
+    """Raise `BadRows` for records that hold a byte that is used as a stand-in."""
+    if byte not in data:
+        return
+    starts = record_starts(data, dialect.framing)
+    at = np.flatnonzero(np.frombuffer(data, np.uint8) == ord(byte))
+    rows = np.unique(np.searchsorted(starts, at, side="right") - 1)
+    raise BadRows([(row, f"holds the byte {byte!r}") for row in rows.tolist()])
 
 
 def record_starts(
@@ -172,13 +195,27 @@ def _defects(data: bytes, separator: str, dialect: Dialect) -> list[tuple[int, s
         if reason is not None:
             defects.append((row, reason))
     if not defects:
-        defects.append((0, "cannot be told apart into fields (a quote is not closed)"))
+        raise RuntimeError(
+            f"records that seem sound could not be read as {dialect.columns}; this is "
+            "a defect of the program, please report it"
+        )
     return defects
+
+
+def _stray_quotes(
+    data: bytes, separator: str
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Find quotes that neither enclose a whole field nor stand twice within one."""
+    padded = np.frombuffer(b"\n" + data + b"\n", np.uint8)
+    at = np.flatnonzero(padded == ord('"'))
+    edges = np.frombuffer(f'{separator}\r\n"'.encode(), np.uint8)
+    beside = at + np.where(np.arange(len(at)) % 2, 1, -1)
+    return at[~np.isin(padded[beside], edges)] - 1
 
 
 def _defect(record: bytes, separator: str, dialect: Dialect) -> str | None:
     """Say what is wrong with one record; "" if it is blank, None if it is fine."""
-    if not record.strip():
+    if not record.strip(b" \t\r") and separator.encode() not in record:
         return ""
     if b"\0" in record:
         return "holds a NUL byte"
@@ -189,6 +226,8 @@ def _defect(record: bytes, separator: str, dialect: Dialect) -> str | None:
     quoted = dialect.framing == "quoted" and b'"' in record
     if quoted and record.count(b'"') % 2:
         return "has a quote that is not closed"
+    if quoted and len(_stray_quotes(record, separator)):
+        return "has a quote within a field; enclose the field, and double the quote"
     found = _count(record, separator, quoted) + 1
     wanted = len(dialect.columns)
     if found != wanted:

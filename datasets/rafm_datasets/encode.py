@@ -100,7 +100,7 @@ def encode_chunk(
         arrays["ids"] = _encode_columns(columns, maps, fields, len(labels))
     for kind, array in arrays.items():
         with replacing(stem.with_suffix(f".{kind}")) as temporary:
-            array.tofile(temporary)
+            temporary.write_bytes(array.data)
     starts = [cut + start for cut, start in zip(cuts, ends[:-1], strict=True)]
     save_arrays(stem.with_suffix(".cuts"), starts)
 

@@ -13,7 +13,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from rafm_datasets.errors import DataError
+from rafm_datasets.errors import cannot_write
 from rafm_datasets.manifest import WORK_FOLDER
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises
     ------
-    DataError                          when the disk is full or not writable
+    DataError                          not writable there
+    WriteError                         the disk is full or broken
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
@@ -43,10 +44,7 @@ def replacing(path: Path) -> Iterator[Path]:
                 os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise DataError(
-            f"cannot write {path}: {error.strerror or error}; "
-            "free some space or choose another --out, then run the command again"
-        ) from error
+        raise cannot_write(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

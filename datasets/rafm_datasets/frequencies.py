@@ -74,7 +74,7 @@ def assign_ids(
     id_of = np.full(len(counts), ids.rare_id, np.int32)
     id_of[kept] = new
     with replacing(ids.part.path(folder, "ids")) as temporary:
-        id_of.tofile(temporary)
+        temporary.write_bytes(id_of.data)
     run = table.take(kept).add_column(0, "id", pa.array(new))
     run = _with_names(run, field, "value")
     write_table(ids.part.path(folder, "run"), run, _RUN_ROWS)

@@ -6,14 +6,16 @@ write each partition -> commit the manifest.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rafm_datasets.budget import make_budget
 from rafm_datasets.commit import commit
-from rafm_datasets.errors import DataError
+from rafm_datasets.errors import DataError, WriteError
 from rafm_datasets.execute import Progress, silent
+from rafm_datasets.manifest import WORK_FOLDER
 from rafm_datasets.numbering import number_features
 from rafm_datasets.passes import (
     Job,
@@ -59,6 +61,7 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
         return finished
     out = Path(options.out)
     inputs = _inputs(options)
+    stamps = [item.stamp() for item in inputs]
     with open_pool(options) as pool:
         budget = make_budget(options, pool)
         with locked(out) as folder:
@@ -75,7 +78,8 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
                     budget,
                     pool,
                     progress or silent,
-                )
+                ),
+                stamps,
             )
             tidy(out, manifest)
     return PreparedData(out, manifest)
@@ -98,7 +102,13 @@ def find_finished(options: PrepareOptions) -> PreparedData | None:
                                        other parameters and not to be overwritten
     """
     manifest = finished_manifest(options, _inputs(options))
-    return None if manifest is None else PreparedData(Path(options.out), manifest)
+    if manifest is None:
+        return None
+    out = Path(options.out)
+    if (out / WORK_FOLDER).is_dir():  # of a run that was killed while it tidied up
+        with contextlib.suppress(DataError, WriteError), locked(out):
+            tidy(out, manifest)
+    return PreparedData(out, manifest)
 
 
 def _inputs(options: PrepareOptions) -> tuple[RawInput, ...]:
@@ -120,8 +130,13 @@ def _read_by_workers(inputs: Sequence[RawInput]) -> list[str]:
     ]
 
 
-def _run(job: Job) -> Manifest:
-    chunks, raw_files = stage_all(job)
+def _run(job: Job, stamps: Sequence[tuple[int, int]]) -> Manifest:
+    try:
+        chunks, raw_files = stage_all(job)
+    except DataError:
+        _refuse_changed(job, stamps)  # which explains any defect better
+        raise
+    _refuse_changed(job, stamps)
     schema = settle(chunks, load_source(job.options.source).INFO, job.options)
     ranges = merge_all(job, chunks, schema.fields)
     nulls = [_nulls(chunks, name, job.options) for name in schema.fields]
@@ -130,6 +145,20 @@ def _run(job: Job) -> Manifest:
     encode_all(job, chunks, schema, numbering)
     parts = write_all(job, chunks, schema)
     return commit(job, chunks, schema, numbering, parts, raw_files)
+
+
+def _refuse_changed(job: Job, stamps: Sequence[tuple[int, int]]) -> None:
+    """Refuse raw files that were written to while they were read."""
+    for item, stamp in zip(job.inputs, stamps, strict=True):
+        try:
+            found = item.stamp()
+        except FileNotFoundError:
+            found = None
+        if found != stamp:
+            raise DataError(
+                f"{item.label} changed while it was read; wait until it is whole and "
+                "at rest, then begin anew with --overwrite"
+            )
 
 
 def _nulls(chunks: Sequence[ChunkStats], field: str, options: PrepareOptions) -> int:

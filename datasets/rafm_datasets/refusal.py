@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from rafm_datasets.columns import BadRows, Parsed
 from rafm_datasets.delimited import record_starts
@@ -13,6 +14,7 @@ from rafm_datasets.errors import DataError
 from rafm_datasets.files import replacing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -20,6 +22,16 @@ if TYPE_CHECKING:
     from rafm_datasets.options import PrepareOptions
     from rafm_datasets.scan import ChunkRef
     from rafm_datasets.sources import Source
+
+
+_COLUMN_TYPES: list[tuple[str, pa.DataType]] = [
+    ("file", pa.large_string()),
+    ("line", pa.int64()),
+    ("reason", pa.large_string()),
+    ("text", pa.large_string()),
+]
+REFUSED_SCHEMA = pa.schema(_COLUMN_TYPES)
+_GROUP_ROWS, _GROUP_CHARACTERS = 1 << 14, 1 << 24
 
 
 class Refused(NamedTuple):
@@ -54,6 +66,8 @@ def parse_or_refuse(
     data = ref.read()
     lines: NDArray[np.int64] | None = None
     refused: list[Refused] = []
+    # Where rows are drawn, a row left out is felt by others: what follows is no defect.
+    drawn = source.INFO.rows_per_record > 1
     while data:
         try:
             parsed = source.parse(data, ref.dialect, options)
@@ -62,6 +76,8 @@ def parse_or_refuse(
             if lines is None:
                 lines = _lines(data, starts)
             refused += _refuse(bad, data, starts, lines, ref)
+            if refused and options.on_bad_row == "stop" and drawn:
+                break
             keep = np.ones(len(starts), np.bool_)
             keep[[row for row, _ in bad.defects]] = False
             data, lines = _kept(data, starts, keep), lines[keep]
@@ -78,9 +94,36 @@ def parse_or_refuse(
 
 def write_refused(path: Path, refused: list[Refused]) -> None:
     """Write refused rows as Parquet, in the order of their lines."""
-    frame = pl.DataFrame(sorted(refused), schema=Refused._fields, orient="row")
+    columns = zip(*sorted(refused), strict=True)
+    named = dict(zip(REFUSED_SCHEMA.names, map(list, columns), strict=True))
+    table = pa.table(named, REFUSED_SCHEMA)
     with replacing(path) as temporary:
-        frame.write_parquet(temporary)
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def join_refused(paths: Sequence[Path], path: Path) -> None:
+    """Gather the refused rows of several chunks into one file, one after another."""
+    with (
+        replacing(path) as temporary,
+        pq.ParquetWriter(temporary, REFUSED_SCHEMA, compression="zstd") as writer,
+    ):
+        for group in _groups(paths):
+            writer.write_table(pa.Table.from_pylist(group, REFUSED_SCHEMA))
+
+
+def _groups(paths: Sequence[Path]) -> Iterator[list[dict[str, Any]]]:
+    """Cut the rows into row groups that do not depend on what the chunks were."""
+    group: list[dict[str, Any]] = []
+    size = 0
+    for part in paths:
+        for row in pq.read_table(part, schema=REFUSED_SCHEMA).to_pylist():
+            group.append(row)
+            size += len(row["text"])
+            if len(group) == _GROUP_ROWS or size > _GROUP_CHARACTERS:
+                yield group
+                group, size = [], 0
+    if group:
+        yield group
 
 
 def _refuse(

@@ -49,10 +49,22 @@ class ChunkRef:
     spilled: bool
 
     def read(self) -> bytes:
-        """Read the chunk's bytes."""
-        with Path(self.path).open("rb") as file:
-            file.seek(self.offset)
-            return file.read(self.length)
+        """Read the chunk's bytes; DataError when not all are there any more."""
+        try:
+            with Path(self.path).open("rb") as file:
+                file.seek(self.offset)
+                data = file.read(self.length)
+        except OSError as error:
+            raise DataError(
+                f"cannot read {self.label}: {error.strerror}; leave it where it is "
+                "until it is prepared"
+            ) from error
+        if len(data) < self.length:
+            raise DataError(
+                f"{self.label} became shorter while it was read; write it anew, then "
+                "begin anew with --overwrite"
+            )
+        return data
 
 
 class Scanner:

@@ -77,7 +77,7 @@ def count_held(held: Held, bounds: tuple[int, int], folder: Path) -> None:
     times = np.empty(0, np.int64) if parsed.times is None else parsed.times
     ends = [*np.searchsorted(times, bounds).tolist(), len(times)]
     with replacing(folder / f"{held.number:06d}.times") as temporary:
-        times.tofile(temporary)
+        temporary.write_bytes(times.data)
     _save(held.number, parsed, None, ends, held.refused, folder)
 
 

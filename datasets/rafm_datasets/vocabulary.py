@@ -113,7 +113,7 @@ def merge_range(part: Range, folder: Path) -> None:
     ]
     counts = [column.astype(np.int64) for column in sums[:3]]
     with replacing(part.path(folder, "index")) as temporary:
-        index.tofile(temporary)
+        temporary.write_bytes(index.data)
     merged = pa.table([values, *counts, sums[3]], [*COLUMNS])
     write_table(part.path(folder, "values"), merged)
     in_train = np.unique_counts(counts[0])

@@ -15,7 +15,7 @@ import socket
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from rafm_datasets.errors import DataError
+from rafm_datasets.errors import DataError, cannot_write
 from rafm_datasets.files import sha256_of, write_json
 from rafm_datasets.frequencies import FREQUENCIES_NAME
 from rafm_datasets.manifest import (
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rafm_datasets.raw import RawInput
 
 QUARANTINE = "quarantine"
-WORK_FORMAT = 1  # of the work files; another one cannot be resumed from
+WORK_FORMAT = 2  # of the work files; another one cannot be resumed from
 _OURS = (*SPLIT_NAMES, QUARANTINE, FREQUENCIES_NAME, MANIFEST_NAME, WORK_FOLDER)
 
 
@@ -128,9 +128,7 @@ def locked(out: Path) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / "lock").open("a+", encoding="utf-8")
     except OSError as error:
-        raise DataError(
-            f"cannot write to {out}: {error.strerror}; choose another --out"
-        ) from error
+        raise cannot_write(out, error) from error
     with file:
         _take(file, out)
         yield folder

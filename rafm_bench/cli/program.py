@@ -68,7 +68,7 @@ def explain(error: Exception) -> tuple[int, str]:
 
 
 def _judge(error: Exception) -> tuple[int, str]:
-    from rafm_datasets import DataError
+    from rafm_datasets import DataError, WriteError
 
     match error:
         case UserError() | DataError():
@@ -79,7 +79,7 @@ def _judge(error: Exception) -> tuple[int, str]:
             return USER_MISTAKE, error.format_message()
         case NotImplementedError():  # of a backend, which names what it lacks
             return USER_MISTAKE, f"{error}; choose another --backend"
-        case RunError():
+        case RunError() | WriteError():
             return FAILURE, str(error)
         case MemoryError():
             return FAILURE, f"not enough memory: {error}"

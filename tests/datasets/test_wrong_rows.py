@@ -52,6 +52,10 @@ CASES = [
     ("amazon", BLOCK.replace("A141", "A 14"), 1, "user 'A 14HP4LYPWMSR' is not an id"),
     ("amazon", f"{JSON}{JSON[:50]}\n{JSON}", 2, "is not JSON"),
     ("amazon", f"{JSON}[3]\n", 2, "is not a JSON object"),
+    ("amazon", f"{JSON}{JSON.replace('5.0', 'NaN')}", 2, "is not JSON (it holds NaN)"),
+    ("amazon", f"{JSON}{JSON.replace('5.0', '1e999')}", 2, "a number or text that can"),
+    ("amazon", f"{JSON}{JSON[:-1]}{JSON}", 2, "is not JSON (Extra data"),
+    ("amazon", f"A2IBPI20UZIR0U,1384719342,5,{'9' * 20}\n", 1, "is no time in seconds"),
     ("amazon", f"{JSON}{JSON.replace('overall', 'all')}", 2, "rating is missing"),
     ("amazon", f"{JSON}{JSON.replace('5.0', 'null')}", 2, "rating is missing"),
     ("amazon", "A2IBPI20UZIR0U,1384719342,5,x\n", 1, "time 'x' is not a number"),
@@ -61,7 +65,15 @@ CASES = [
     ("movielens-tag", "1::2::3\n", 1, "the header lacks"),
     ("movielens-tag", "1::2::::4\n", 1, "tag is missing"),
     ("movielens-tag", "1::2::a::b::4\n", 1, "has 5 fields instead of 4"),
+    ("movielens-tag", "1::2::a::4\n1::2::b::x\n", 2, "timestamp 'x' is not a number"),
     ("movielens-tag", f'{TAGS}1,2,"a,4\n', 2, "a quote that is not closed"),
+    (
+        "movielens-tag",
+        f'{TAGS}1,2,"a""b",4\n2,2,c,4\n3,2,d,4\n4,2,a"b"c,4\n',
+        5,
+        "a quote within a field",
+    ),
+    ("movielens-tag", f'{TAGS}1,2,"a" b,4\n', 2, "a quote within a field"),
     ("avazu", AVAZU.replace("click,", ""), 1, "a test file without labels"),
     ("avazu", AVAZU.replace("C14,", ""), 1, "the header lacks C14"),
     ("avazu", f"1,0,14102100{REST}", 1, "the header lacks id, click"),
@@ -84,6 +96,10 @@ CASES = [
     ("movielens", f"{RATINGS}1,2,3,4\n1,2,9,4\n", 3, "rating '9' is not above 0"),
     ("movielens", f"{RATINGS}1,x,3,4\n", 2, "movie 'x' is not a whole number"),
     ("movielens", "1::2::3\n", 1, "the header lacks"),
+    ("movielens", "1::2::3::4\n1::2\x1f3::4\n", 2, "holds the byte b'\\x1f'"),
+    ("movielens", "1::2::3::4\n\u0661::2::3::4\n", 2, "is not a whole number"),
+    ("movielens", "1\t2\t3\t4\n\t\t\t\n1\n", 2, "rating is missing"),
+    ("movielens", "1::2::3::1e300\n", 1, "is no time in seconds"),
 ]
 
 

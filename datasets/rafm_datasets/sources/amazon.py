@@ -17,11 +17,11 @@ from rafm_datasets.columns import (
     Column,
     Parsed,
     encode_text,
-    numbers_of,
     require,
     require_present,
+    times_of,
 )
-from rafm_datasets.delimited import Dialect, read_delimited, record_starts
+from rafm_datasets.delimited import Dialect, read_delimited, record_starts, shielded
 from rafm_datasets.errors import DataError
 from rafm_datasets.sources import SourceInfo
 from rafm_datasets.sources.movielens import star_ratings
@@ -84,7 +84,7 @@ def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
         labels=star_ratings(frame["rating"]),
         columns={name: _ids(frame[name], name) for name in INFO.fields},
         numbers=np.arange(len(frame)),
-        times=numbers_of(encode_text(frame["time"]), "time").astype(np.int64),
+        times=times_of(frame["time"], "time"),
     )
 
 
@@ -97,36 +97,48 @@ def _ids(texts: pl.Series, name: str) -> Column:
 
 
 def _read_json(data: bytes) -> pl.DataFrame:
-    schema = dict.fromkeys(_JSON, pl.String)
-    try:
-        frame = pl.read_ndjson(data, schema=schema)
-    except pl.exceptions.PolarsError:
-        frame = None
-    n_records = len(record_starts(data, "line"))
-    if frame is None or len(frame) != n_records:
-        raise BadRows(list(_json_defects(data)))
+    lines = data.removesuffix(b"\n").split(b"\n")
+    blank = [row for row, line in enumerate(lines) if not line.strip(b" \t\r")]
+    if blank:
+        raise BadRows([(row, "") for row in blank])
+    frame = _json_frame(data)
+    if frame is None or len(frame) != len(lines):
+        raise BadRows([(row, _json_defect(lines[row])) for row in _unread(lines, 0)])
     return frame.rename(dict(zip(_JSON, _COLUMNS, strict=True)))
 
 
-def _json_defects(data: bytes) -> Iterator[tuple[int, str]]:
-    found = False
-    lines = data.split(b"\n")
-    for row, line in enumerate(lines[:-1] if not lines[-1] else lines):
-        if not line.strip():
-            yield row, ""
-            found = True
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield row, f"is not JSON ({error})".replace("\n", " ")
-            found = True
-        else:
-            if not isinstance(value, dict):
-                yield row, "is not a JSON object"
-                found = True
-    if not found:
-        yield 0, "holds JSON that cannot be read as a review"
+def _json_frame(data: bytes) -> pl.DataFrame | None:
+    try:
+        return pl.read_ndjson(shielded(data), schema=dict.fromkeys(_JSON, pl.String))
+    except pl.exceptions.PolarsError:
+        return None
+
+
+def _unread(lines: list[bytes], first: int) -> Iterator[int]:
+    """Find the lines that Polars does not take for one object, by halving."""
+    frame = _json_frame(b"\n".join(lines))
+    if frame is not None and len(frame) == len(lines):
+        return
+    if len(lines) == 1:
+        yield first
+        return
+    half = len(lines) // 2
+    yield from _unread(lines[:half], first)
+    yield from _unread(lines[half:], first + half)
+
+
+def _json_defect(line: bytes) -> str:
+    try:
+        value = json.loads(line, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        return f"is not JSON ({error})".replace("\n", " ")
+    if not isinstance(value, dict):
+        return "is not a JSON object"
+    return "holds JSON with a number or text that cannot be read"
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"it holds {name}")
 
 
 def _read_blocks(data: bytes) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from rafm_datasets.columns import (
     numbers_of,
     require,
     require_present,
+    times_of,
 )
 from rafm_datasets.delimited import Dialect, csv_dialect, read_delimited
 from rafm_datasets.sources import SourceInfo
@@ -57,7 +58,7 @@ def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
             "item": whole_numbers(frame["movieId"], "movie"),
         },
         numbers=np.arange(len(frame)),
-        times=numbers_of(encode_text(frame["timestamp"]), "timestamp").astype(np.int64),
+        times=times_of(frame["timestamp"], "timestamp"),
     )
 
 
@@ -96,7 +97,7 @@ def whole_numbers(texts: pl.Series, name: str) -> Column:
     """
     column = encode_text(texts)
     require_present(column, name)
-    good = column.values.str.contains(r"^\d+$")
+    good = column.values.str.contains(r"^[0-9]+$")
     require(column, good, lambda text: f"{name} {text} is not a whole number")
     return column
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rafm_datasets.columns import encode_text, numbers_of, require_present
+from rafm_datasets.columns import encode_text, require_present, times_of
 from rafm_datasets.delimited import Dialect, csv_dialect, read_delimited
 from rafm_datasets.negatives import PER_POSITIVE, with_negatives
 from rafm_datasets.sources import SourceInfo
@@ -44,7 +44,7 @@ def dialect(name: str, head: bytes, options: PrepareOptions) -> Dialect:
 def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
     """Read the positives and draw the negatives, as in `Source.parse`."""
     frame = read_delimited(data, dialect)
-    times = numbers_of(encode_text(frame["timestamp"]), "timestamp").astype(np.int64)
+    times = times_of(frame["timestamp"], "timestamp")
     tag = encode_text(frame["tag"])
     require_present(tag, "tag")
     columns = {
