@@ -28,6 +28,7 @@ from rafm_kernels.optimizers import L2Scope as L2Scope
 from rafm_kernels.optimizers import Optimizer as Optimizer
 from rafm_kernels.optimizers import OptimizerName as OptimizerName
 from rafm_kernels.parameters import Parameters as Parameters
+from rafm_kernels.parameters import count_nonzero as count_nonzero
 from rafm_kernels.parameters import init_parameters as init_parameters
 from rafm_kernels.parameters import parameter_arrays as parameter_arrays
 from rafm_kernels.parameters import parameters_from_arrays as parameters_from_arrays
