@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class ComparedRun:
     """One run's figures; those named `relative` are in the first run's.
 
+    `sparse` is whether its optimizer makes exact zeros.
+
     `relative_cost` is the predicted work per row, None where the first run has none.
     """
 
@@ -27,6 +29,8 @@ class ComparedRun:
     test: Metrics | None
     n_parameters: int
     relative_parameters: float
+    n_nonzero: int
+    sparse: bool
     seconds_per_epoch: float
     relative_seconds: float
     cost_per_row: float
@@ -69,6 +73,8 @@ def _beside(run: Run, first: Run) -> ComparedRun:
         test=own.test,
         n_parameters=own.n_parameters,
         relative_parameters=own.n_parameters / measure.n_parameters,
+        n_nonzero=own.n_nonzero,
+        sparse=run.config.optimizer == "ftrl",
         seconds_per_epoch=own.seconds_per_epoch,
         relative_seconds=own.seconds_per_epoch / measure.seconds_per_epoch,
         cost_per_row=own.predicted_cost.per_row,

@@ -8,18 +8,27 @@ from typing import TYPE_CHECKING, Any
 from rafm_bench import checks
 from rafm_bench.errors import UserError, door
 from rafm_kernels import (
+    L2_SCOPES,
     LOSSES,
     MODELS,
     OPTIMIZERS,
     PROJECTIONS,
     RANK_RULES,
+    Optimizer,
     check_ranks_fit,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rafm_kernels import Loss, ModelName, OptimizerName, Projection, RankRule
+    from rafm_kernels import (
+        L2Scope,
+        Loss,
+        ModelName,
+        OptimizerName,
+        Projection,
+        RankRule,
+    )
     from rafm_kernels.parameters import ParameterType
 
     Check = Callable[[object], object]
@@ -134,6 +143,28 @@ class TrainConfig:
             checks.real(at_least=0), "X", "L2 penalty on what a batch touches."
         ),
     )
+    l2_scope: L2Scope = field(
+        default="touched",
+        metadata=_choice(
+            L2_SCOPES,
+            "For adam-dense: L2 on what a batch touches, or on all embeddings and no "
+            "linear weight (the authors' program).",
+        ),
+    )
+    l1: float = field(
+        default=0.0,
+        metadata=_option(
+            checks.real(at_least=0),
+            "X",
+            "For ftrl: L1 penalty, which makes weights and embeddings exactly 0.",
+        ),
+    )
+    beta: float = field(
+        default=1.0,
+        metadata=_option(
+            checks.real(above=0), "X", "For ftrl: larger is slower at first."
+        ),
+    )
     batch_size: int = field(
         default=256, metadata=_option(checks.whole(1), "N", "Rows per step.")
     )
@@ -165,7 +196,20 @@ class TrainConfig:
             object.__setattr__(self, "ranks", DEFAULT_RANKS.get(self.model, ()))
         with door():
             check_ranks_fit(self.model, self.ranks)
+            self.make_optimizer()
         _check_rank_rule(self)
+
+    def make_optimizer(self) -> Optimizer:
+        """Return the optimizer that the options describe."""
+        return Optimizer(
+            self.optimizer,
+            self.learning_rate,
+            self.dependent_learning_rate,
+            l2=self.l2,
+            l1=self.l1,
+            l2_scope=self.l2_scope,
+            beta=self.beta,
+        )
 
 
 def check_value(option: Field[Any], value: object, where: str) -> object:

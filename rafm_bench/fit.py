@@ -16,6 +16,8 @@ from rafm_datasets import stream
 from rafm_kernels import Batch, Parameters, init_parameters, init_state, make_model
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from rafm_bench.job import Job
     from rafm_kernels import TrainState
 
@@ -117,7 +119,14 @@ def _train_pass(
         done += batch.n_rows
         stage = f"epoch {number}/{config.epochs}"
         job.report(stage, done, total, "rows", f"loss {sums[0] / done:.4f}")
+    if not all(_finite(array) for array in state.parameters):
+        raise RunError(_diverged(job, number, int(state.step[0])))
     return tuple((sums / done).tolist()), done
+
+
+def _finite(array: NDArray[np.floating]) -> bool:
+    """Whether all numbers are finite, without an array of as many answers."""
+    return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))
 
 
 def _summary(epoch: Epoch, *, is_best: bool) -> str:
@@ -136,7 +145,7 @@ def _summary(epoch: Epoch, *, is_best: bool) -> str:
 def _diverged(job: Job, epoch: int, step: int) -> str:
     config = job.config
     return (
-        f"the loss is not finite at step {step:,} (epoch {epoch}) with "
+        f"the loss or a weight is not finite at step {step:,} (epoch {epoch}) with "
         f"{config.optimizer} at learning rate {config.learning_rate:g}; try "
         f"--learning-rate {min(0.1, config.learning_rate / 10):g}"
     )

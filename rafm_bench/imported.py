@@ -16,7 +16,7 @@ from rafm_bench.run import MODEL, Run, RunResult, read_run, write_run
 from rafm_bench.scoring import Scorer, measure_split
 from rafm_bench.staging import refuse_existing, staged_folder
 from rafm_bench.versions import versions
-from rafm_kernels import load_backend
+from rafm_kernels import count_nonzero, load_backend
 
 if TYPE_CHECKING:
     from rafm_bench.metrics import Metrics
@@ -95,6 +95,7 @@ def _result(
         n_features=layout.n_features,
         features_at_rank=layout.features_at_rank,
         n_parameters=layout.n_parameters,
+        n_nonzero=count_nonzero(saved.parameters),
         n_rows_per_epoch=data.rows("train"),
         predicted_cost=predict_cost(layout, data.train_counts(), data.rows("train")),
         epochs=(),

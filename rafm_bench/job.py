@@ -55,12 +55,7 @@ def make_job(config: TrainConfig, data: PreparedData, report: Reporter) -> Job:
             data=data,
             counts=data.train_counts(),
             model=Model(config.model, layout, loss, config.projection),
-            optimizer=Optimizer(
-                config.optimizer,
-                config.learning_rate,
-                config.dependent_learning_rate,
-                config.l2,
-            ),
+            optimizer=config.make_optimizer(),
             backend=load_backend(config.backend),
             report=report,
         )

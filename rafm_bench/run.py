@@ -50,6 +50,7 @@ class Epoch:
 class RunResult:
     """What result.json holds; `test` is measured once, at the best epoch.
 
+    `n_nonzero` of the `n_parameters` numbers are not exactly 0.
     A model that was imported has no epochs: `epochs` is empty and `best_epoch` 0.
     """
 
@@ -64,6 +65,7 @@ class RunResult:
     n_features: int
     features_at_rank: tuple[int, ...]
     n_parameters: int
+    n_nonzero: int
     n_rows_per_epoch: int
     predicted_cost: Cost
     epochs: tuple[Epoch, ...]

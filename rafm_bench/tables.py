@@ -87,9 +87,9 @@ def show_metrics(evaluation: Evaluation, console: Console) -> None:
 def show_comparison(comparison: Comparison, console: Console) -> None:
     """Print runs beside each other, in brackets relative to the first."""
     names = dict.fromkeys(name for run in comparison.runs for name in run.test or {})
-    made = table(
-        "run", "model", "ranks", *names, "parameters", "s/epoch", "work/row", left=3
-    )
+    sparse = any(run.sparse for run in comparison.runs)
+    sizes = ("parameters", *["not 0"] * sparse)
+    made = table("run", "model", "ranks", *names, *sizes, "s/epoch", "work/row", left=3)
     for run in comparison.runs:
         later = run is not comparison.runs[0]
         test = run.test or {}
@@ -99,6 +99,7 @@ def show_comparison(comparison: Comparison, console: Console) -> None:
             ",".join(map(str, run.ranks)) or "-",
             *(figure(test.get(name)) for name in names),
             f"{run.n_parameters:,}" + later * times(run.relative_parameters),
+            *[f"{run.n_nonzero:,}"] * sparse,
             f"{run.seconds_per_epoch:.2f}" + later * times(run.relative_seconds),
             f"{run.cost_per_row:,.0f}" + later * times(run.relative_cost),
         )

@@ -18,6 +18,7 @@ from rafm_bench.run import MODEL, Run, RunResult, read_run, write_run
 from rafm_bench.scoring import measure_split
 from rafm_bench.staging import refuse_existing, staged_folder
 from rafm_bench.versions import versions
+from rafm_kernels import count_nonzero
 
 if TYPE_CHECKING:
     from rafm_bench.config import TrainConfig
@@ -76,6 +77,7 @@ def _result(job: Job, fitted: Fitted, compile_seconds: float) -> RunResult:
         n_features=data.n_features,
         features_at_rank=layout.features_at_rank,
         n_parameters=layout.n_parameters,
+        n_nonzero=count_nonzero(fitted.parameters),
         n_rows_per_epoch=data.rows("train"),
         predicted_cost=predict_cost(layout, job.counts, data.rows("train")),
         epochs=fitted.epochs,

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
 
     from rafm_kernels.batch import Batch
     from rafm_kernels.model import Model
-    from rafm_kernels.optimizers import Optimizer, TrainState
+    from rafm_kernels.optimizers import Optimizer
     from rafm_kernels.parameters import Parameters
+    from rafm_kernels.state import TrainState
 
 
 class TrainReport(NamedTuple):
@@ -19,11 +20,12 @@ class TrainReport(NamedTuple):
 
     Attributes
     ----------
-    n_steps : steps made; all of them unless `bad_step` tells otherwise
+    n_steps : steps made, all of them or those before `bad_step`
     loss_sum : sum over rows of the loss, each row scored before its own step
     level_loss_sums : float64[n_levels]   the same of every B_1k
-    bad_step : step of this call, from 0, whose loss was not finite; nothing of that
-        step was applied and nothing after it done; -1 if there is none
+    bad_step : step of this call, from 0, that ended training, or -1: its loss was not
+        finite and nothing of it was applied, or a gradient or linear weight of it was
+        not, and the parameters are spoilt
     """
 
     n_steps: int

@@ -66,6 +66,11 @@ def zero_parameters(layout: RankLayout, dtype: DTypeLike = "float32") -> Paramet
     )
 
 
+def count_nonzero(parameters: Parameters) -> int:
+    """Count the numbers that are not exactly 0: what a sparse model has to keep."""
+    return sum(int(np.count_nonzero(array)) for array in parameters)
+
+
 def init_parameters(
     model: Model, seed: int, dtype: ParameterType = "float32"
 ) -> Parameters:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rafm_kernels import (
+    OPTIMIZERS,
     Optimizer,
     init_parameters,
     init_state,
@@ -19,7 +20,7 @@ from rafm_kernels import (
     state_arrays,
     state_from_arrays,
 )
-from rafm_kernels.testing.problems import make_problem, random_batch
+from rafm_kernels.testing.problems import make_problem, random_batch, slice_rows
 
 
 def test_duplicate_ids_of_a_row_become_one_with_the_sum_of_values():
@@ -79,22 +80,24 @@ def test_losses_far_out_are_exact_and_never_overflow():
     assert loss_values("square", np.array([3.0]), np.array([1.0])).tolist() == [4.0]
 
 
-@pytest.mark.parametrize("name", ["sgd", "adagrad", "adagrad-row"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_training_goes_on_from_a_saved_state_as_if_it_had_not_stopped(backend, name):
+    """Twice 25 steps with the state saved between equal 50 in one go."""
     problem = make_problem("rafm-4-joint", dtype="float32")
     optimizer = Optimizer(name, 0.05, 0.01, l2=1e-4)
-    batch = random_batch(np.random.default_rng(0), 64, 28)
+    batch = random_batch(np.random.default_rng(0), 400, 28)
     through, stopped = (
         init_state(problem.model, optimizer, init_parameters(problem.model, 0))
         for _ in range(2)
     )
-    for _ in range(2):
-        backend.train(problem.model, through, optimizer, batch, 8)
-        backend.train(problem.model, stopped, optimizer, batch, 8)
+    backend.train(problem.model, through, optimizer, batch, 8)
+    for half in (slice_rows(batch, 0, 200), slice_rows(batch, 200, 400)):
+        backend.train(problem.model, stopped, optimizer, half, 8)
         saved = {k: v.copy() for k, v in state_arrays(stopped, problem.model).items()}
         stopped = state_from_arrays(saved, problem.model, optimizer)
-    for name, array in state_arrays(through, problem.model).items():
-        assert array.tobytes() == state_arrays(stopped, problem.model)[name].tobytes()
+    assert stopped.step[0] == 50
+    for part, array in state_arrays(through, problem.model).items():
+        assert array.tobytes() == state_arrays(stopped, problem.model)[part].tobytes()
 
 
 def test_parameters_come_back_from_their_arrays():
@@ -121,21 +124,6 @@ def test_arrays_of_another_layout_or_optimizer_are_refused():
     state = init_state(problem.model, sgd, problem.parameters)
     with pytest.raises(ValueError, match=r"sums\.bias.* optimizer 'adagrad'"):
         state_from_arrays(state_arrays(state, problem.model), problem.model, adagrad)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"name": "lion"}, "unknown optimizer 'lion'; choose one of sgd, adagrad"),
-        ({"learning_rate": 0.0}, "`learning_rate` must be above 0 and finite, got 0.0"),
-        ({"learning_rate": np.nan}, "got nan"),
-        ({"dependent_learning_rate": -1.0}, "`dependent_learning_rate` must be above"),
-        ({"l2": -1.0}, "`l2` must be at least 0 and finite, got -1.0"),
-    ],
-)
-def test_an_optimizer_refuses_settings_out_of_range(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        Optimizer(**arguments)
 
 
 def test_seeds_and_types_out_of_range_are_refused():

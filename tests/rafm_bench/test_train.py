@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from rich.console import Console
+from safetensors.numpy import load_file, save_file
 
 from rafm_bench import fit as fit_module
+from rafm_bench.compare import compare
 from rafm_bench.config import TrainConfig
 from rafm_bench.config_file import make_config
 from rafm_bench.errors import Interrupted, RunError, UserError
@@ -18,8 +22,20 @@ from rafm_bench.evaluate import evaluate
 from rafm_bench.model_file import load_model
 from rafm_bench.progress import Silent
 from rafm_bench.run import CONFIG, HISTORY, MODEL, RESULT, Run, read_run
+from rafm_bench.tables import show_comparison
 from rafm_bench.train import train
-from rafm_datasets import PreparedData, PrepareOptions, open_prepared, prepare
+from rafm_datasets import PreparedData, PrepareOptions, open_prepared, prepare, stream
+from rafm_kernels import (
+    Batch,
+    Optimizer,
+    Parameters,
+    init_parameters,
+    init_state,
+    load_backend,
+    make_model,
+    state_arrays,
+    state_from_arrays,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,6 +166,59 @@ def test_patience_ends_training(click_data: PreparedData, tmp_path: Path) -> Non
     config = replace(SMALL, epochs=50, patience=2, learning_rate=1.0)
     result = train(config, click_data, tmp_path / "run", Silent()).result
     assert len(result.epochs) == result.best_epoch + 2 < 50
+
+
+def test_ftrl_runs_tell_how_many_numbers_are_not_zero(
+    click_data: PreparedData, tmp_path: Path
+) -> None:
+    config = replace(SMALL, optimizer="ftrl", learning_rate=0.5, beta=0.1, l1=0.01)
+    run = train(config, click_data, tmp_path / "run", Silent())
+    parameters = load_model(run.folder / MODEL).parameters
+    not_zero = sum(np.count_nonzero(array) for array in parameters)
+    assert 0 < run.result.n_nonzero == not_zero < run.result.n_parameters / 2
+    shown = io.StringIO()
+    show_comparison(compare([run]), Console(width=200, file=shown))
+    assert f"{not_zero:,}" in shown.getvalue()
+
+
+def test_a_state_goes_through_a_file_and_training_on_gives_the_same_bits(
+    click_data: PreparedData, tmp_path: Path
+) -> None:
+    model = make_model("fm", click_data.train_counts(), (4,), loss="log")
+    optimizer, backend = Optimizer("adam", 0.01), load_backend("numba")
+    batch = Batch(*next(stream(click_data, "train", 640)))
+    state = init_state(model, optimizer, init_parameters(model, 0))
+    backend.train(model, state, optimizer, batch, 64)
+    save_file(state_arrays(state, model), tmp_path / "state.safetensors")
+    written = load_file(tmp_path / "state.safetensors")
+    read = state_from_arrays(written, model, optimizer)
+    for one in (state, read):
+        backend.train(model, one, optimizer, batch, 64)
+    expected = state_arrays(state, model)
+    for name, array in state_arrays(read, model).items():
+        assert array.tobytes() == expected[name].tobytes()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_weight_that_is_not_finite_at_the_end_of_an_epoch_stops_training(
+    click_data: PreparedData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bad: float,
+) -> None:
+    """Also one that no row of training ever reads."""
+
+    def spoilt(*arguments: Any) -> Parameters:
+        parameters = init_parameters(*arguments)
+        parameters.linear[-1] = bad
+        return parameters
+
+    assert click_data.train_counts()[-1] == 0
+    monkeypatch.setattr(fit_module, "init_parameters", spoilt)
+    with pytest.raises(
+        RunError, match=r"a weight is not finite at step 50 \(epoch 1\)"
+    ):
+        train(SMALL, click_data, tmp_path / "run", Silent())
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_leaves_nothing(

@@ -100,6 +100,8 @@ def test_a_folder_that_is_not_prepared_or_is_newer(
         (["--ranks", "8,8"], "--ranks must increase strictly, got 8 after 8"),
         (["--model", "lr", "--ranks", "8"], "takes no ranks"),
         (["--backend", "gpu"], "unknown backend 'gpu'"),
+        (["--l1", "0.1"], "optimizer 'adagrad' does not use `l1`, got 0.1; leave it"),
+        (["--l2-scope", "all"], "does not use `l2_scope`, got all; leave it out, or c"),
         (["--levels", "x.csv"], "--levels goes with --rank-rule explicit"),
         (
             ["--rank-rule", "thresholds", "--thresholds", "9,9,9"],

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from rafm_kernels.backends.numba_cache import allocating_jit, jit
+from rafm_kernels.optimizers import EPSILON
 
-SGD, ADAGRAD, ADAGRAD_ROW, GRADIENT_ONLY = range(4)
+if TYPE_CHECKING:
+    from rafm_kernels.parameters import Parameters
+
+# Those from ADAM on keep moments.
+GRADIENT_ONLY, SGD, ADAGRAD, ADAGRAD_ROW, ADAM, ADAM_DENSE, FTRL = range(7)
 
 
 class Shape(NamedTuple):
@@ -26,15 +31,29 @@ class Shape(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """An optimizer and a model's choices as numbers."""
+    """An optimizer and a model's choices as numbers; `at_step` sets those of a step."""
 
     optimizer: int
     log_loss: bool
     joint: bool
-    rate: float
-    dependent_rate: float
-    l2: float
-    epsilon: float
+    rate: float = 0.0
+    dependent_rate: float = 0.0
+    l2: float = 0.0  # added to gradients
+    epsilon: float = EPSILON
+    steps_before: int = 0  # this call
+    root_scale: float = 1.0
+    l1: float = 0.0
+    own_l2: float = 0.0  # used in the optimizer's own way
+    beta: float = 0.0
+    beta1: float = 0.0
+    beta2: float = 0.0
+
+
+class Kept(NamedTuple):
+    """What an optimizer keeps, as in `TrainState`."""
+
+    sums: Parameters
+    moments: Parameters
 
 
 class Work(NamedTuple):

@@ -7,15 +7,18 @@ is computed as in the steps of larger batches, so the bits are the same.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from rafm_kernels.backends.numba_blocks import gradient
 from rafm_kernels.backends.numba_cache import jit
 from rafm_kernels.backends.numba_gather import add_losses, gather
-from rafm_kernels.backends.numba_scatter import (
-    bias_step,
+from rafm_kernels.backends.numba_scatter import bias_step
+from rafm_kernels.backends.numba_steps import (
+    at_step,
     fetch_feature,
-    scalar_step,
+    linear_step,
     table_step,
 )
 
@@ -23,38 +26,45 @@ AHEAD = 2  # rows between asking for memory and using it
 
 
 @jit
-def row_steps(shape, settings, parameters, sums, work, batch, loss_sums, scratch):
+def row_steps(shape, settings, parameters, kept, work, batch, loss_sums, scratch):
     """Make one step for each row; arguments and result as in `numba_run.train_part`."""
     m = len(shape.dims)
     n_rows = len(batch.labels)
     for r in range(n_rows):
         if r + AHEAD < n_rows:
-            _fetch_row(shape, settings, parameters, sums, batch, r + AHEAD)
-        gather(shape, settings, parameters, batch, r, work, scratch, 0, 1, 1)
+            _fetch_row(shape, settings, parameters, kept, batch, r + AHEAD)
+        now = at_step(settings, settings.steps_before + r + 1)
+        gather(shape, now, parameters, batch, r, work, scratch, 0, 1, 1)
         if not add_losses(work, m, 1, loss_sums):
             return r, r
-        bias_step(settings, parameters, sums, work, 1)
-        _scatter_row(shape, settings, parameters, sums, work, scratch)
+        finite = bias_step(now, parameters, kept, work, 1)
+        if not _scatter_row(shape, now, parameters, kept, work, scratch) or not finite:
+            return r, r
     return n_rows, -1
 
 
 @jit
-def _fetch_row(shape, settings, parameters, sums, batch, row):
+def _fetch_row(shape, settings, parameters, kept, batch, row):
     """Ask for all that the steps of a row's features read."""
     for e in range(batch.indptr[row], batch.indptr[row + 1]):
-        fetch_feature(shape, settings, parameters, sums, np.int64(batch.ids[e]))
+        fetch_feature(shape, settings, parameters, kept, np.int64(batch.ids[e]))
 
 
 @jit
-def _scatter_row(shape, settings, parameters, sums, work, scratch):
-    """One step of each feature of the row that `gather` put at place 0."""
+def _scatter_row(shape, settings, parameters, kept, work, scratch):
+    """One step of each feature of the row that `gather` put at place 0.
+
+    Returns whether their gradients, and the linear weights, are finite.
+    """
     m = len(shape.dims)
     ids, x, within, g = scratch.ids, scratch.x, scratch.within, scratch.g
     slope = work.slope[0]
+    finite = True
     for e in range(within[0]):
         i = ids[e]
         slope_i = slope * x[e] + settings.l2 * parameters.linear[i]
-        scalar_step(settings, parameters.linear, sums.linear, i, slope_i)
+        stepped = linear_step(settings, parameters, kept, i, slope_i)
+        finite = finite and stepped
     for k in range(m):
         if within[k] < 2:  # no pair at this level
             break
@@ -69,5 +79,7 @@ def _scatter_row(shape, settings, parameters, sums, work, scratch):
                 shape.columns[k], 0, work.rows, x, e, e + 1, own * x[e] * x[e], 1.0,
                 settings.l2, g,
             )  # fmt: skip
+            finite = finite and math.isfinite(square)
             rate = settings.dependent_rate if dependent else settings.rate
-            table_step(settings, shape, parameters, sums, k, i, g, square, rate)
+            table_step(settings, shape, parameters, kept, k, i, g, square, rate)
+    return finite

@@ -6,11 +6,17 @@ computes alone and in one order, so the bits do not depend on who took what.
 
 from __future__ import annotations
 
-from rafm_kernels.backends.numba_arrays import largest_batch, make_scratch, make_work
+from rafm_kernels.backends.numba_arrays import (
+    ADAM_DENSE,
+    largest_batch,
+    make_scratch,
+    make_work,
+)
 from rafm_kernels.backends.numba_cache import cached_jit, jit
 from rafm_kernels.backends.numba_fused import row_steps
 from rafm_kernels.backends.numba_gather import add_losses, gather, score_rows
 from rafm_kernels.backends.numba_scatter import bias_step, scatter, transpose
+from rafm_kernels.backends.numba_steps import at_step, dense_lot
 from rafm_kernels.backends.numba_sync import (
     arrive,
     current_round,
@@ -24,7 +30,8 @@ ROWS_AT_ONCE = 32  # rows that a thread takes together
 # most of the work; the long tail of rare ones in larger lots.
 _HEAD, _HEAD_LOT, _TAIL_LOT = 256, 8, 128
 
-DISTINCT, STOP = 0, 1  # places in `shared`: features of the batch, a loss not finite
+# Places in `shared`: features of the batch, a loss not finite, a step not finite.
+DISTINCT, STOP, SPOILT = range(3)
 
 
 @cached_jit
@@ -41,29 +48,29 @@ def make_shared_work(shape, parameters, batch, batch_size):
 
 @cached_jit
 def train_part(
-    meeting, shared, n_threads, shape, settings, parameters, sums, work, batch,
+    meeting, shared, n_threads, shape, settings, parameters, kept, work, batch,
     batch_size, loss_sums,
 ):  # fmt: skip
     """One thread's part of all steps; all threads call it with the same arrays.
 
-    For batches of one row there is but one thread.
+    For batches of one row there is but one thread, except for `adam-dense`.
 
-    Returns the steps made, and the step whose loss was not finite or -1.
+    Returns the steps made, and the step that was not finite or -1.
     """
     scratch = make_scratch(shape, parameters.linear, batch.indptr)
-    if batch_size == 1:
+    if batch_size == 1 and settings.optimizer != ADAM_DENSE:
         return row_steps(
-            shape, settings, parameters, sums, work, batch, loss_sums, scratch
+            shape, settings, parameters, kept, work, batch, loss_sums, scratch
         )
     return _steps(
-        meeting, shared, n_threads, shape, settings, parameters, sums, work, batch,
+        meeting, shared, n_threads, shape, settings, parameters, kept, work, batch,
         batch_size, loss_sums, scratch,
     )  # fmt: skip
 
 
 @jit
 def _steps(
-    meeting, shared, n_threads, shape, settings, parameters, sums, work, batch,
+    meeting, shared, n_threads, shape, settings, parameters, kept, work, batch,
     batch_size, loss_sums, scratch,
 ):  # fmt: skip
     n_rows = len(batch.labels)
@@ -71,29 +78,36 @@ def _steps(
     step = 0
     for start in range(0, n_rows, batch_size):
         n = min(batch_size, n_rows - start)
+        now = at_step(settings, settings.steps_before + step + 1)
         before = current_round(meeting)
         _gather_part(
-            meeting, shared, shape, settings, parameters, work, batch, start, n, scratch
+            meeting, shared, shape, now, parameters, work, batch, start, n, scratch
         )
         if arrive(meeting, n_threads):
-            if add_losses(work, m, n, loss_sums):
-                bias_step(settings, parameters, sums, work, n)
-            else:
+            if not add_losses(work, m, n, loss_sums):
                 shared[STOP] = 1
+            elif not bias_step(now, parameters, kept, work, n):
+                shared[SPOILT] = 1
             release(meeting)
         else:
             wait(meeting, before)
         if shared[STOP]:
             return step, step
         before += 1
-        _scatter_part(
-            meeting, shared[DISTINCT], shape, settings, parameters, sums, work, n,
-            scratch,
-        )  # fmt: skip
+        _scatter_part(meeting, shared, shape, now, parameters, kept, work, n, scratch)
         if arrive(meeting, n_threads):
             release(meeting)
         else:
             wait(meeting, before)
+        if settings.optimizer == ADAM_DENSE:
+            before += 1
+            _dense_part(meeting, shape, now, parameters, kept)
+            if arrive(meeting, n_threads):
+                release(meeting)
+            else:
+                wait(meeting, before)
+        if shared[SPOILT]:
+            return step, step
         step += 1
     return step, -1
 
@@ -117,10 +131,9 @@ def _gather_part(
 
 
 @jit
-def _scatter_part(
-    meeting, n_distinct, shape, settings, parameters, sums, work, n, scratch
-):
+def _scatter_part(meeting, shared, shape, settings, parameters, kept, work, n, scratch):
     """Take lots of the batch's distinct features."""
+    n_distinct = shared[DISTINCT]
     while True:
         task = take(meeting)
         if task < _HEAD // _HEAD_LOT:
@@ -131,10 +144,18 @@ def _scatter_part(
             last = first + _TAIL_LOT
         if first >= n_distinct:
             return
-        scatter(
-            shape, settings, parameters, sums, work, scratch, n, first,
+        if not scatter(
+            shape, settings, parameters, kept, work, scratch, n, first,
             min(last, n_distinct), n_distinct,
-        )  # fmt: skip
+        ):  # fmt: skip
+            shared[SPOILT] = 1
+
+
+@jit
+def _dense_part(meeting, shape, settings, parameters, kept):
+    """Take lots of all parameters."""
+    while dense_lot(shape, settings, parameters, kept, take(meeting)):
+        pass
 
 
 @cached_jit

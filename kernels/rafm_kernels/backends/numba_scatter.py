@@ -10,16 +10,15 @@ import math
 
 import numpy as np
 
-from rafm_kernels.backends.numba_arrays import (
-    ADAGRAD,
-    ADAGRAD_ROW,
-    GRADIENT_ONLY,
-    SGD,
-)
-from rafm_kernels.backends.numba_blocks import adagrad_step, gradient, plain_step
+from rafm_kernels.backends.numba_blocks import gradient
 from rafm_kernels.backends.numba_cache import jit
 from rafm_kernels.backends.numba_gather import value_of
-from rafm_kernels.backends.simd import prefetch
+from rafm_kernels.backends.numba_steps import (
+    fetch_feature,
+    linear_step,
+    scalar_step,
+    table_step,
+)
 
 AHEAD = 8  # features between asking for memory and using it
 
@@ -59,79 +58,23 @@ def transpose(batch, start, n_rows, work):
 
 
 @jit
-def scalar_step(settings, values, squares, i, g):
-    """One step of a bias or linear weight."""
-    if settings.optimizer == SGD:
-        values[i] -= settings.rate * g
-    elif settings.optimizer == GRADIENT_ONLY:
-        squares[i] = g
-    else:
-        squares[i] += g * g
-        values[i] -= settings.rate * g / (math.sqrt(squares[i]) + settings.epsilon)
-
-
-@jit
-def table_step(settings, shape, parameters, sums, k, i, g, square, rate):
-    """One step of v_i^(k) from its gradient g, whose |g|^2 is `square`."""
-    dim = shape.dims[k]
-    at = shape.tables[k] + i * dim
-    table = parameters.embeddings
-    if settings.optimizer == SGD:
-        plain_step(table, at, dim, g, rate)
-    elif settings.optimizer == ADAGRAD:
-        adagrad_step(table, sums.embeddings, at, dim, g, rate, settings.epsilon)
-    elif settings.optimizer == ADAGRAD_ROW:
-        row = shape.rows[k] + i
-        a = sums.embeddings[row] + square / dim
-        sums.embeddings[row] = a
-        plain_step(table, at, dim, g, rate / (math.sqrt(a) + settings.epsilon))
-    else:
-        for d in range(dim):
-            sums.embeddings[at + d] = g[d]
-
-
-@jit
-def _fetch_row(array, at, dim):
-    """Ask for the cache lines of array[at : at + dim]."""
-    per_line = 64 // array.itemsize
-    d = 0
-    while d < dim:
-        prefetch(array, at + d)
-        d += per_line
-
-
-@jit
-def fetch_feature(shape, settings, parameters, sums, i):
-    """Ask for all that one feature's step reads: nearly always cold in the tail."""
-    prefetch(parameters.linear, i)
-    if settings.optimizer != SGD:
-        prefetch(sums.linear, i)
-    for k in range(len(shape.dims)):
-        if i >= shape.sizes[k]:
-            break
-        dim = shape.dims[k]
-        at = shape.tables[k] + i * dim
-        _fetch_row(parameters.embeddings, at, dim)
-        if settings.optimizer == ADAGRAD:
-            _fetch_row(sums.embeddings, at, dim)
-        elif settings.optimizer == ADAGRAD_ROW:
-            prefetch(sums.embeddings, shape.rows[k] + i)
-
-
-@jit
 def scatter(
-    shape, settings, parameters, sums, work, scratch, n_rows, first, last, n_distinct
+    shape, settings, parameters, kept, work, scratch, n_rows, first, last, n_distinct
 ):
-    """One step of each of the batch's distinct features first..last."""
+    """One step of each of the batch's distinct features first..last.
+
+    Returns whether their gradients, and the linear weights, are finite.
+    """
     m = len(shape.dims)
     stride = shape.columns[m]
     scale = 1.0 / n_rows
     g = scratch.g
+    finite = True
     for f in range(first, min(first + AHEAD, last)):
-        fetch_feature(shape, settings, parameters, sums, work.distinct[f])
+        fetch_feature(shape, settings, parameters, kept, work.distinct[f])
     for f in range(first, last):
         if f + AHEAD < n_distinct:
-            fetch_feature(shape, settings, parameters, sums, work.distinct[f + AHEAD])
+            fetch_feature(shape, settings, parameters, kept, work.distinct[f + AHEAD])
         i = np.int64(work.distinct[f])
         begin = work.starts[f]
         end = work.starts[f + 1]
@@ -139,7 +82,8 @@ def scatter(
         for e in range(begin, end):
             total += work.slope[work.rows[e]] * work.x[e]
         total = total * scale + settings.l2 * parameters.linear[i]
-        scalar_step(settings, parameters.linear, sums.linear, i, total)
+        stepped = linear_step(settings, parameters, kept, i, total)
+        finite = finite and stepped
         for k in range(m):
             if i >= shape.sizes[k]:
                 break
@@ -153,8 +97,10 @@ def scatter(
                 shape.columns[k], stride, work.rows, work.x, begin, end, weight, scale,
                 settings.l2, g,
             )  # fmt: skip
+            finite = finite and math.isfinite(square)
             rate = settings.dependent_rate if dependent else settings.rate
-            table_step(settings, shape, parameters, sums, k, i, g, square, rate)
+            table_step(settings, shape, parameters, kept, k, i, g, square, rate)
+    return finite
 
 
 @jit
@@ -172,9 +118,12 @@ def _own_weight(work, m, k, dependent, begin, end):
 
 
 @jit
-def bias_step(settings, parameters, sums, work, n_rows):
-    """One step of the bias, from the slopes in row order."""
+def bias_step(settings, parameters, kept, work, n_rows):
+    """One step of the bias, from the slopes in row order; whether it is finite."""
     total = 0.0
     for r in range(n_rows):
         total += work.slope[r]
-    scalar_step(settings, parameters.bias, sums.bias, 0, total / n_rows)
+    return scalar_step(
+        settings, parameters.bias, kept.sums.bias, kept.moments.bias, 0,
+        total / n_rows, 0.0, 0.0,
+    )  # fmt: skip

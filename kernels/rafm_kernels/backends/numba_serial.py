@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from rafm_kernels.batch import Batch
     from rafm_kernels.contract import Backend, TrainReport
     from rafm_kernels.model import Model
-    from rafm_kernels.optimizers import Optimizer, TrainState
+    from rafm_kernels.optimizers import Optimizer
     from rafm_kernels.parameters import Parameters
+    from rafm_kernels.state import TrainState
 
 
 def scores(

@@ -11,16 +11,20 @@ from rafm_kernels.backends import numba_run
 from rafm_kernels.backends.numba_arrays import (
     ADAGRAD,
     ADAGRAD_ROW,
+    ADAM,
+    ADAM_DENSE,
+    FTRL,
     GRADIENT_ONLY,
     SGD,
+    Kept,
     Settings,
     Shape,
 )
 from rafm_kernels.backends.numba_sync import make_meeting
 from rafm_kernels.batch import Batch
 from rafm_kernels.contract import TrainReport
-from rafm_kernels.optimizers import EPSILON, Optimizer, TrainState, row_offsets
 from rafm_kernels.parameters import Parameters, table_offsets, zero_parameters
+from rafm_kernels.state import nothing, row_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +33,17 @@ if TYPE_CHECKING:
 
     from rafm_kernels.contract import Backend
     from rafm_kernels.model import Model
+    from rafm_kernels.optimizers import Optimizer
+    from rafm_kernels.state import TrainState
 
-_OPTIMIZERS = {"sgd": SGD, "adagrad": ADAGRAD, "adagrad-row": ADAGRAD_ROW}
+_OPTIMIZERS = {
+    "sgd": SGD,
+    "adagrad": ADAGRAD,
+    "adagrad-row": ADAGRAD_ROW,
+    "adam": ADAM,
+    "adam-dense": ADAM_DENSE,
+    "ftrl": FTRL,
+}
 
 
 def scores(
@@ -55,11 +68,11 @@ def gradients(
     model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
 ) -> Parameters:
     """Mean gradient over the rows; as in `Backend`."""
-    found = zero_parameters(model.layout, parameters.linear.dtype)
-    log_loss, joint = model.loss == "log", model.projection == "joint"
-    settings = Settings(GRADIENT_ONLY, log_loss, joint, 0.0, 0.0, 0.0, 0.0)
-    size = max(batch.n_rows, 1)
-    _train(model, settings, parameters, found, batch, size, n_threads)
+    dtype = parameters.linear.dtype
+    found = zero_parameters(model.layout, dtype)
+    settings = Settings(GRADIENT_ONLY, model.loss == "log", model.projection == "joint")
+    kept, size = Kept(found, nothing(dtype)), max(batch.n_rows, 1)
+    _train(model, settings, parameters, kept, batch, size, n_threads)
     return found
 
 
@@ -72,17 +85,11 @@ def train(
     n_threads: int = 1,
 ) -> TrainReport:
     """Make one step for each `batch_size` rows; as in `Backend`."""
-    settings = Settings(
-        _OPTIMIZERS[optimizer.name],
-        model.loss == "log",
-        model.projection == "joint",
-        float(optimizer.learning_rate),
-        float(optimizer.dependent_rate),
-        float(optimizer.l2),
-        EPSILON,
+    settings = _settings(model, optimizer, int(state.step[0]))
+    kept = Kept(state.sums, state.moments)
+    report = _train(
+        model, settings, state.parameters, kept, batch, batch_size, n_threads
     )
-    parameters, sums = state.parameters, state.sums
-    report = _train(model, settings, parameters, sums, batch, batch_size, n_threads)
     state.step[0] += report.n_steps
     return report
 
@@ -91,7 +98,7 @@ def _train(
     model: Model,
     settings: Settings,
     parameters: Parameters,
-    sums: Parameters,
+    kept: Kept,
     batch: Batch,
     batch_size: int,
     n_threads: int,
@@ -99,13 +106,14 @@ def _train(
     shape, rows = _shape(model), _writable(batch, parameters.linear.dtype)
     loss_sums = np.zeros(model.layout.n_levels + 1)
     work = numba_run.make_shared_work(shape, parameters, rows, batch_size)
-    meeting, shared = make_meeting(), np.zeros(2, np.int64)
-    if batch_size == 1:  # a row is too little to share: threads would only wait
+    meeting, shared = make_meeting(), np.zeros(3, np.int64)
+    if batch_size == 1 and settings.optimizer != ADAM_DENSE:
+        # A row is too little to share: threads would only wait.
         n_threads = 1
 
     def part() -> Any:
         return numba_run.train_part(
-            meeting, shared, n_threads, shape, settings, parameters, sums, work, rows,
+            meeting, shared, n_threads, shape, settings, parameters, kept, work, rows,
             batch_size, loss_sums,
         )  # fmt: skip
 
@@ -140,6 +148,24 @@ def _run(part: Callable[[], Any], n_threads: int) -> Any:
         for other in others:
             other.result()
     return result
+
+
+def _settings(model: Model, optimizer: Optimizer, steps_before: int) -> Settings:
+    """Describe a model's choices and an optimizer to compiled code."""
+    return Settings(
+        _OPTIMIZERS[optimizer.name],
+        model.loss == "log",
+        model.projection == "joint",
+        rate=float(optimizer.learning_rate),
+        dependent_rate=float(optimizer.dependent_rate),
+        l2=float(optimizer.gradient_l2),
+        steps_before=steps_before,
+        l1=float(optimizer.l1),
+        own_l2=float(optimizer.own_l2),
+        beta=float(optimizer.beta),
+        beta1=float(optimizer.beta1),
+        beta2=float(optimizer.beta2),
+    )
 
 
 def _shape(model: Model) -> Shape:

@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rafm_kernels.backends.numpy_steps import Gradient, step_all
 from rafm_kernels.batch import Batch
 from rafm_kernels.contract import TrainReport
 from rafm_kernels.losses import level_slopes, loss_values, slopes
-from rafm_kernels.optimizers import (
-    EPSILON,
-    Optimizer,
-    TrainState,
-    row_offsets,
-)
 from rafm_kernels.parameters import Parameters, tables, zero_parameters
 
 if TYPE_CHECKING:
     from rafm_kernels.contract import Backend
     from rafm_kernels.model import Model
+    from rafm_kernels.optimizers import Optimizer
+    from rafm_kernels.state import TrainState
 
 Array = NDArray[Any]
 
@@ -39,13 +36,6 @@ class _Level(NamedTuple):
     paired: Array  # bool[e]   the row has another feature of F_k
     own: Array  # float[n_rows]   A_kk
     shared: Array  # float[n_rows]   A_k,k+1
-
-
-class _Gradient(NamedTuple):
-    """Mean gradient of the rows of a table that a batch touches."""
-
-    ids: Array  # int64[n]   distinct
-    values: Array  # float[n, width]
 
 
 def scores(
@@ -94,13 +84,15 @@ def train(
     starts = range(0, batch.n_rows, batch_size)
     for step, start in enumerate(starts):
         part = _slice(batch, start, min(start + batch_size, batch.n_rows))
-        levels = _levels(model, state.parameters, part)
-        z = _combine(_linear_scores(state.parameters, part), levels)
-        losses = loss_values(model.loss, z, part.labels).sum(axis=1)
-        if not np.isfinite(losses[-1]):
-            return TrainReport(step, loss_sums[-1], loss_sums[1:], step)
-        loss_sums += losses
-        _apply(model, state, optimizer, part, levels, z)
+        with np.errstate(all="ignore"):  # what is not finite is told in the report
+            levels = _levels(model, state.parameters, part)
+            z = _combine(_linear_scores(state.parameters, part), levels)
+            losses = loss_values(model.loss, z, part.labels).sum(axis=1)
+            if not np.isfinite(losses[-1]):
+                return TrainReport(step, loss_sums[-1], loss_sums[1:], step)
+            loss_sums += losses
+            if not _apply(model, state, optimizer, part, levels, z):
+                return TrainReport(step, loss_sums[-1], loss_sums[1:], step)
         state.step[0] += 1
     return TrainReport(len(starts), loss_sums[-1], loss_sums[1:], -1)
 
@@ -182,7 +174,7 @@ def _all_scores(
     return _combine(_linear_scores(parameters, batch), levels)
 
 
-def _linear_gradient(batch: Batch, slope: NDArray[np.float64], dtype: Any) -> _Gradient:
+def _linear_gradient(batch: Batch, slope: NDArray[np.float64], dtype: Any) -> Gradient:
     rows, x = _entries(batch, dtype)
     return _sum_by_id(batch.ids, (slope[rows] * x)[:, None], batch.n_rows, dtype)
 
@@ -193,7 +185,7 @@ def _level_gradient(
     k: int,
     z: NDArray[np.float64],
     slope: NDArray[np.float64],
-) -> _Gradient:
+) -> Gradient:
     """Gradient of one table by Algorithm 1, and of the joint projection if asked."""
     dtype = level.xv.dtype
     coefficient = slope[level.rows]
@@ -209,12 +201,12 @@ def _level_gradient(
     return _sum_by_id(level.ids[level.paired], g[level.paired], len(slope), dtype)
 
 
-def _sum_by_id(ids: Array, terms: Array, n_rows: int, dtype: Any) -> _Gradient:
+def _sum_by_id(ids: Array, terms: Array, n_rows: int, dtype: Any) -> Gradient:
     distinct, group = np.unique(ids, return_inverse=True)
     sums = np.zeros((len(distinct), terms.shape[1]), dtype)
     np.add.at(sums, group, terms.astype(dtype, copy=False))
     sums /= n_rows
-    return _Gradient(distinct, sums)
+    return Gradient(distinct, sums)
 
 
 def _apply(
@@ -224,47 +216,14 @@ def _apply(
     batch: Batch,
     levels: list[_Level],
     z: NDArray[np.float64],
-) -> None:
+) -> bool:
     """Step every parameter that the batch touches; all gradients are taken first."""
-    parameters, sums = state.parameters, state.sums
-    dtype = parameters.linear.dtype
+    dtype = state.parameters.linear.dtype
     slope = slopes(model.loss, z[-1], batch.labels)
+    bias = Gradient(np.zeros(1, np.int64), np.full((1, 1), slope.mean(), dtype))
     linear = _linear_gradient(batch, slope, dtype)
     found = [_level_gradient(model, lv, k, z, slope) for k, lv in enumerate(levels)]
-    bias = _Gradient(np.zeros(1, np.int64), np.full((1, 1), slope.mean(), dtype))
-    rate, element_wise = optimizer.learning_rate, optimizer.name == "adagrad"
-    no_l2 = Optimizer(optimizer.name, optimizer.learning_rate)
-    _step(no_l2, parameters.bias[:, None], sums.bias[:, None], bias, rate)
-    _step(optimizer, parameters.linear[:, None], sums.linear[:, None], linear, rate)
-    sizes = (*model.layout.features_at_rank, 0)
-    rows = row_offsets(model)
-    square_tables = tables(sums, model.layout) if element_wise else ()
-    for k, table in enumerate(tables(parameters, model.layout)):
-        row_sums = sums.embeddings[rows[k] : rows[k + 1], None]
-        squares = square_tables[k] if element_wise else row_sums
-        dependent = found[k].ids < sizes[k + 1]
-        rates = np.where(dependent, optimizer.dependent_rate, rate)[:, None]
-        _step(optimizer, table, squares, found[k], rates.astype(dtype))
-
-
-def _step(
-    optimizer: Optimizer,
-    target: Array,
-    squares: Array,
-    gradient: _Gradient,
-    rate: Array | float,
-) -> None:
-    """Change the rows `gradient.ids` of `target`, and of `squares`, in place."""
-    at, dtype = gradient.ids, target.dtype
-    g = gradient.values + dtype.type(optimizer.l2) * target[at]
-    if optimizer.name == "sgd":
-        target[at] -= rate * g
-        return
-    if squares.shape[1] == g.shape[1]:
-        squares[at] += g * g
-    else:
-        squares[at] += (g * g).mean(axis=1, keepdims=True)
-    target[at] -= rate * g / (np.sqrt(squares[at]) + dtype.type(EPSILON))
+    return step_all(model, state, optimizer, [bias, linear, *found])
 
 
 if TYPE_CHECKING:

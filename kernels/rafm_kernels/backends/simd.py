@@ -185,3 +185,24 @@ def prefetch(typing: Any, array: Any, index: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp), lower
+
+
+def _bound(name: str) -> Any:
+    """Make the function of two vectors that LLVM calls `name`."""
+
+    @intrinsic(prefer_literal=False)
+    def compute(typing: Any, a: Any, b: Any) -> Any:
+        def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            llvm = context.get_value_type(a)
+            full = f"llvm.{name}.v{a.n}{llvm.element.intrinsic_name}"
+            kind = ir.FunctionType(llvm, [llvm, llvm])
+            function = cgutils.get_or_insert_function(builder.module, kind, full)
+            return builder.call(function, args)
+
+        return a(a, b), lower
+
+    return compute
+
+
+# Of two vectors, number by number; where one is NaN, the other.
+smaller, larger = _bound("minnum"), _bound("maxnum")

@@ -48,3 +48,54 @@ def loss(name, z, y):
 
 def soft_target(name, z_next):
     return z_next if name == "square" else sigmoid(z_next)
+
+
+class Step:
+    """One number's steps by an optimizer, from its gradients; `o` holds its settings.
+
+    `step` is called in every step: with g None where the batch did not touch it.
+    """
+
+    def __init__(self, o, v, rate, l2, l1):
+        self.o, self.v, self.rate, self.l2, self.l1 = o, v, rate, l2, l1
+        self.a = self.u = 0.0
+        self.z = -v * o.beta / rate
+
+    def step(self, g, t, row_square=None):
+        """Make step number t, from 1; `row_square` is `adagrad-row`'s mean of g^2."""
+        name = self.o.name
+        if name == "adam-dense":
+            everywhere = self.o.l2_scope == "all"
+            shrink = self.l2 * self.v if everywhere or g is not None else 0.0
+            self.adam((g or 0.0) + shrink, t)
+        elif g is not None and name == "ftrl":
+            self.ftrl(g)
+        elif g is not None:
+            g += self.l2 * self.v
+            if name == "adam":
+                self.adam(g, t)
+            elif name == "sgd":
+                self.v -= self.rate * g
+            else:
+                self.a += g * g if row_square is None else row_square
+                self.v -= self.rate * g / (math.sqrt(self.a) + 1e-8)
+
+    def adam(self, g, t):
+        """Step as Algorithm 1 of Kingma and Ba, ICLR 2015, its epsilon 1e-8."""
+        b1, b2 = self.o.beta1, self.o.beta2
+        self.u = b1 * self.u + (1 - b1) * g
+        self.a = b2 * self.a + (1 - b2) * g * g
+        u, a = self.u / (1 - b1**t), self.a / (1 - b2**t)
+        self.v -= self.rate * u / (math.sqrt(a) + 1e-8)
+
+    def ftrl(self, g):
+        """Step as Algorithm 1 of McMahan et al., KDD 2013."""
+        sigma = (math.sqrt(self.a + g * g) - math.sqrt(self.a)) / self.rate
+        self.z += g - sigma * self.v
+        self.a += g * g
+        if abs(self.z) <= self.l1:
+            self.v = 0.0
+            return
+        sign = 1 if self.z > 0 else -1
+        below = (self.o.beta + math.sqrt(self.a)) / self.rate + self.l2
+        self.v = -(self.z - sign * self.l1) / below

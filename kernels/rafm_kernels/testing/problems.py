@@ -93,6 +93,15 @@ def make_problem(
     return Problem(model, parameters, batch)
 
 
+def slice_rows(batch: Batch, start: int, stop: int) -> Batch:
+    """Rows start..stop of a batch without fields."""
+    indptr = batch.indptr[start : stop + 1]
+    inside = slice(indptr[0], indptr[-1])
+    values = None if batch.values is None else batch.values[inside]
+    labels = batch.labels[start:stop]
+    return Batch(indptr - indptr[0], batch.ids[inside], values, None, labels)
+
+
 def naive_rows(batch: Batch) -> list[list[tuple[int, float]]]:
     """Give the batch as the oracle reads it."""
     values = np.ones(len(batch.ids)) if batch.values is None else batch.values
