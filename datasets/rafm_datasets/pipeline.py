@@ -94,15 +94,18 @@ def _inputs(options: PrepareOptions) -> tuple[RawInput, ...]:
             f"rows of source {options.source} have no time to split by; give another "
             "--split"
         )
+    if info.fields:  # else the fields are known once all is read
+        options.least_counts(info.fields)
     return resolve(options.raw, info.members, given=options.split == "given")
 
 
 def _run(job: Job) -> Manifest:
     chunks, raw_files = stage_all(job)
     schema = settle(chunks, load_source(job.options.source).INFO, job.options)
+    least = job.options.least_counts(schema.fields)
     ranges = merge_all(job, chunks, schema.fields)
     nulls = [_nulls(chunks, name, job.options) for name in schema.fields]
-    numbering = number_features(ranges, nulls, job.folder, job.options)
+    numbering = number_features(ranges, nulls, least, job.folder, job.options)
     assign_all(job, schema, numbering)
     encode_all(job, chunks, schema, numbering)
     parts = write_all(job, chunks, schema)

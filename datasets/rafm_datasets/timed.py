@@ -120,7 +120,7 @@ def split_bounds(held: Sequence[Held], options: PrepareOptions) -> tuple[int, in
     last = max((h.last_time for h in held if h.last_time is not None), default=0)
     length, unit = options.period_seconds
     end = (last // unit + 1) * unit
-    n_valid, n_test = options.holdout
+    n_valid, n_test = options.periods[1]
     return end - (n_valid + n_test) * length, end - n_test * length
 
 

@@ -6,7 +6,13 @@ from typing import Any
 
 import click
 
-from rafm_bench.cli.options import NumbersOf, SizeInBytes, given, json_option
+from rafm_bench.cli.options import (
+    LeastCounts,
+    NumbersOf,
+    SizeInBytes,
+    given,
+    json_option,
+)
 from rafm_bench.cli.output import show
 from rafm_datasets import source_names
 
@@ -52,9 +58,12 @@ SOURCE is the format of the raw files: {", ".join(source_names())}.
 @click.option("--seed", metavar="N", type=int, help="Decides the draw [default: 0]")
 @click.option(
     "--min-count",
-    metavar="N",
-    type=int,
-    help="Values seen less often in training are read as rare [default: 1]",
+    "min_counts",
+    metavar="N|FIELD=N,...",
+    type=LeastCounts(),
+    multiple=True,
+    help="Values seen less often in training are read as rare; also by field: 5,C1=10 "
+    "[default: 1]",
 )
 @click.option(
     "--count-splits",
@@ -91,6 +100,10 @@ def command(as_json: bool, **flags: Any) -> None:
     from rafm_bench.summary import summarize
     from rafm_datasets import PrepareOptions, find_finished, prepare
 
+    least = {
+        name: n for counts in flags.pop("min_counts") for name, n in counts.items()
+    }
+    flags |= {"min_count": least.pop(None, None), "field_min_counts": least}
     options = PrepareOptions(**given(flags))
     again = "the same command goes on where it stopped"
     with leaving(again), reporter() as report:

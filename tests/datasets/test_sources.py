@@ -16,10 +16,11 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from rafm_datasets import source_names
+from rafm_datasets import DataError, source_names, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -330,6 +331,23 @@ def test_counts_and_ids_are_those_of_a_naive_count_of_train(
             for label, entries in shown
         ]
         assert ids_of(data, split) == wanted
+
+
+def test_a_field_can_have_a_least_count_of_its_own(
+    prepare_into: Prepare, tmp_path: Path
+) -> None:
+    path, _ = made(SAMPLES["avazu"][0], tmp_path)
+    options = {"min_count": 2, "field_min_counts": {"C1": 9, "C21": 1}}
+    data = prepare_into("avazu", path, **options)
+    values = data.frequencies().filter(kind="value")
+    least = dict(values.group_by("field").agg(pl.col("train_count").min()).rows())
+    assert least["C1"] >= 9
+    assert least["C21"] == 1
+    assert min(n for name, n in least.items() if name != "C21") == 2
+    assert data.manifest.parameters["field_min_counts"] == options["field_min_counts"]
+    assert verify(data.folder).sound
+    with pytest.raises(DataError, match="with other parameters"):
+        prepare_into("avazu", path, out=str(data.folder), min_count=2)
 
 
 def naive_frequencies(
