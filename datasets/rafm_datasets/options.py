@@ -12,6 +12,7 @@ from rafm_datasets.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from rafm_datasets.description import TableDescription
     from rafm_datasets.manifest import Task
 
 SplitRule = Literal["random", "given", "time"]
@@ -53,6 +54,7 @@ class PrepareOptions:
     count_splits: Literal["train", "all"] = "train"
     task: Task | None = None
     hour: Literal["split", "drop"] | None = None
+    description: TableDescription | None = None
     on_bad_row: Literal["stop", "quarantine"] = "stop"
     memory_limit: int | None = None
     workers: int | None = None
@@ -71,6 +73,14 @@ class PrepareOptions:
         if self.hour and self.source != "avazu":
             raise DataError(
                 f"hour is an option of source avazu, not of {self.source}; leave it out"
+            )
+        if (self.description is None) == (self.source == "table"):
+            raise DataError(
+                "source table needs to be told what the columns are; give --describe "
+                'FILE, where FILE holds at least label = "clicked"'
+                if self.source == "table"
+                else f"a description is for source table, not for {self.source}; leave "
+                "it out"
             )
         for name, rule in _OF_RULE.items():
             if getattr(self, name) is not None and self.split != rule:
@@ -116,6 +126,8 @@ class PrepareOptions:
         }
         if self.source == "avazu":
             shaping["hour"] = self.hour or "split"
+        if self.description is not None:
+            shaping["description"] = self.description.content
         if self.split == "time":
             period, holdout = self.periods
             shaping |= {"period": period, "holdout": list(holdout)}

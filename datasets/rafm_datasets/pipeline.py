@@ -26,7 +26,7 @@ from rafm_datasets.passes import (
 from rafm_datasets.prepared import PreparedData
 from rafm_datasets.raw import RawInput, resolve
 from rafm_datasets.schema import settle
-from rafm_datasets.sources import load_source
+from rafm_datasets.sources import load_source, source_info
 from rafm_datasets.work import finished_manifest, locked, open_plan, tidy
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
     if finished is not None:
         return finished
     out = Path(options.out)
-    inputs = _inputs(options)
+    options, inputs = _settled(options)
     budget = make_budget(options)
     with locked(out) as folder:
         chunk_bytes = open_plan(folder, options, inputs, budget.chunk_bytes)
@@ -83,12 +83,21 @@ def find_finished(options: PrepareOptions) -> PreparedData | None:
     DataError                          a folder of something else, or prepared with
                                        other parameters and not to be overwritten
     """
-    manifest = finished_manifest(options, _inputs(options))
+    manifest = finished_manifest(*_settled(options))
     return None if manifest is None else PreparedData(Path(options.out), manifest)
 
 
-def _inputs(options: PrepareOptions) -> tuple[RawInput, ...]:
-    info = load_source(options.source).INFO
+def _settled(
+    options: PrepareOptions,
+) -> tuple[PrepareOptions, tuple[RawInput, ...]]:
+    """Find the raw files, and complete the description of a table by what they hold."""
+    members = load_source(options.source).INFO.members
+    inputs = resolve(options.raw, members, given=options.split == "given")
+    if options.description is not None:
+        from rafm_datasets.sources.table import settle_table
+
+        options, inputs = settle_table(options, inputs)
+    info = source_info(options)
     if options.split == "time" and not info.timed:
         raise DataError(
             f"rows of source {options.source} have no time to split by; give another "
@@ -96,12 +105,12 @@ def _inputs(options: PrepareOptions) -> tuple[RawInput, ...]:
         )
     if info.fields:  # else the fields are known once all is read
         options.least_counts(info.fields)
-    return resolve(options.raw, info.members, given=options.split == "given")
+    return options, inputs
 
 
 def _run(job: Job) -> Manifest:
     chunks, raw_files = stage_all(job)
-    schema = settle(chunks, load_source(job.options.source).INFO, job.options)
+    schema = settle(chunks, source_info(job.options), job.options)
     least = job.options.least_counts(schema.fields)
     ranges = merge_all(job, chunks, schema.fields)
     nulls = [_nulls(chunks, name, job.options) for name in schema.fields]

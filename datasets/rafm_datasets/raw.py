@@ -20,18 +20,25 @@ from rafm_datasets.manifest import SPLIT_NAMES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-Packing = Literal["plain", "gzip", "zip", "tar"]
+Packing = Literal["plain", "gzip", "zip", "tar", "parquet"]
 PACKING_ERRORS = (EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError, OSError)
+
+MAX_RECORD_BYTES = 1 << 28  # a longer line is a sign of another format
+BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class RawInput:
-    """One raw text: a file, or one member of an archive; `split` when it is given."""
+    """One raw text: a file, or one member of an archive; `split` when it is given.
+
+    Of a Parquet file, `columns` are those to read; empty: all.
+    """
 
     path: str
     packing: Packing
     member: str | None
     split: str | None
+    columns: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -149,26 +156,35 @@ def _inputs(path: str, members: Sequence[str], split: str | None) -> list[RawInp
             if found.is_file()
         ]
         names = [*members, *(f"{member}.gz" for member in members)]
-        member = _wanted(inside, names, path)
-        return _inputs(str(local / member), members, split)
+        return [
+            item
+            for member in _wanted(inside, names, path)
+            for item in _inputs(str(local / member), members, split)
+        ]
     if path.endswith(".zip"):
         with _archive(path) as archive:
             names = [info.filename for info in archive.infolist() if not info.is_dir()]
-        return [RawInput(path, "zip", _wanted(names, members, path), split)]
+        return [
+            RawInput(path, "zip", name, split) for name in _wanted(names, members, path)
+        ]
     if path.endswith((".tar.gz", ".tgz", ".tar")):
         with _archive(path) as archive:
             names = [info.name for info in archive.getmembers() if info.isfile()]
-        return [RawInput(path, "tar", _wanted(names, members, path), split)]
+        return [
+            RawInput(path, "tar", name, split) for name in _wanted(names, members, path)
+        ]
     return [RawInput(path, "gzip" if path.endswith(".gz") else "plain", None, split)]
 
 
-def _wanted(names: Sequence[str], members: Sequence[str], path: str) -> str:
+def _wanted(names: Sequence[str], members: Sequence[str], path: str) -> list[str]:
+    """Choose the best member there is; of a pattern, all that match it, in order."""
+    names = [name for name in names if not name.rsplit("/", 1)[-1].startswith(".")]
     if len(names) == 1 and not members:
-        return names[0]
+        return names
     for member in members:
-        for name in names:
-            if fnmatch(name.rsplit("/", 1)[-1], member):
-                return name
+        found = [name for name in names if fnmatch(name.rsplit("/", 1)[-1], member)]
+        if found:
+            return sorted(found, key=_natural) if "*" in member else found[:1]
     wanted = ", ".join(members) or "a single file"
     raise DataError(f"{path} does not hold {wanted}; name the file itself")
 
@@ -220,13 +236,28 @@ def open_text(item: RawInput) -> Iterator[IO[bytes]]:
                     yield text
         else:
             with _open_file(item.path) as file:
-                if item.packing == "gzip":
+                if item.packing == "parquet":
+                    from rafm_datasets.parquet_text import ParquetText
+
+                    lines = ParquetText(file, item.columns, item.label)
+                    yield cast("IO[bytes]", io.BufferedReader(lines, 1 << 16))
+                elif item.packing == "gzip":
                     with gzip.GzipFile(fileobj=file) as text:
                         yield cast("IO[bytes]", text)
                 else:
                     yield file
     except PACKING_ERRORS as error:
         raise _damaged(item.label, error) from error
+
+
+def first_line(item: RawInput) -> bytes:
+    """Read the first line of an input, without BOM and line end."""
+    with open_text(item) as text:
+        try:
+            line = text.readline(MAX_RECORD_BYTES)
+        except PACKING_ERRORS as error:
+            raise _damaged(item.label, error) from error
+    return line.removeprefix(BOM).rstrip(b"\r\n")
 
 
 def _damaged(path: str, error: Exception) -> DataError:

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 from rafm_datasets.errors import DataError
 from rafm_datasets.files import replacing, sha256_of
 from rafm_datasets.manifest import RawFile
-from rafm_datasets.raw import PACKING_ERRORS, RawInput, open_text
+from rafm_datasets.raw import BOM, MAX_RECORD_BYTES, PACKING_ERRORS, RawInput, open_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from rafm_datasets.options import PrepareOptions
     from rafm_datasets.sources import Source
 
-MAX_RECORD_BYTES = 1 << 28  # a longer line is a sign of another format
 WHOLE_BYTES = 1 << 30  # largest text of a source that is parsed in one piece
-_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +77,7 @@ class Scanner:
         self._spill = spill
         self._n_chunks = 0
         self._n_lines = 0
+        self._packed: dict[str, RawFile] = {}
         self.raw_files: list[RawFile] = []
 
     def chunks(self) -> Iterator[ChunkRef]:
@@ -101,15 +100,23 @@ class Scanner:
             self.raw_files.append(
                 RawFile(Path(item.path).name, size, digest.hexdigest(), item.split)
                 if plain
-                else _packed_file(item)
+                else self._packed_file(item)
             )
+
+    def _packed_file(self, item: RawInput) -> RawFile:
+        """Hash an archive, once for all of its members."""
+        if item.path not in self._packed:
+            self._packed[item.path] = _packed_file(item)
+        return replace(self._packed[item.path], split=item.split)
 
     def _cut(self, item: RawInput) -> Iterator[tuple[bytes, ChunkRef | None]]:
         with open_text(item) as text:
-            head, dialect = self._head(text, item)
+            head, rest, dialect = self._head(text, item)
             yield head, None
             offset, line = len(head), 1 + dialect.header_lines
-            rest, more = b"", True
+            if item.packing == "parquet":
+                line = 1  # its header is no line of the file: line n is row n
+            more, open_line = True, False
             while more or rest:
                 block = self._read(text, len(rest), item, line)
                 more = bool(block) and not self._source.INFO.whole
@@ -133,24 +140,24 @@ class Scanner:
                     yield whole, ref
                     offset += len(whole)
                     line += whole.count(b"\n")
+                    open_line = not whole.endswith(b"\n")
         if offset == len(head):
             raise DataError(f"{item.label} holds no rows; give a file that has some")
-        self._n_lines += line
+        self._n_lines += line - 1 + open_line
 
-    def _head(self, text: IO[bytes], item: RawInput) -> tuple[bytes, Dialect]:
-        """Read BOM and header, or look at the first line and go back."""
+    def _head(self, text: IO[bytes], item: RawInput) -> tuple[bytes, bytes, Dialect]:
+        """Read BOM and header; what else was read comes back as the second item."""
         try:
             first = text.readline(MAX_RECORD_BYTES)
         except PACKING_ERRORS as error:
             raise _damaged_at(item, 1, error) from error
         if not first:
             raise DataError(f"{item.label} is empty; give a file that has rows")
-        bom = _BOM if first.startswith(_BOM) else b""
-        line = first.removeprefix(_BOM).rstrip(b"\r\n")
+        bom = BOM if first.startswith(BOM) else b""
+        line = first.removeprefix(BOM).rstrip(b"\r\n")
         dialect = self._source.dialect(item.name, line, self._options)
         head = first if dialect.header_lines else bom
-        text.seek(len(head))
-        return head, dialect
+        return head, first[len(head) :], dialect
 
     def _read(self, text: IO[bytes], held: int, item: RawInput, line: int) -> bytes:
         """Read up to the length of a chunk, of which `held` bytes are here already."""

@@ -20,7 +20,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from rafm_datasets import DataError, source_names, verify
+from rafm_datasets import DataError, parse_description, source_names, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,7 +228,72 @@ def json_line(user: str, item: str, stars: float, time: int) -> str:
     return json.dumps(review) + "\n"
 
 
+def plain_table(draw: random.Random, n_rows: int) -> tuple[str, list[Row]]:
+    """Lines without header, two categories; labels by a list of texts."""
+    lines: list[str] = []
+    rows: list[Row] = []
+    for _ in range(n_rows):
+        label = draw.choice(["yes", "no"])
+        city = draw.choice(["Oslo", 'a "b"', "d\u00e9j\u00e0", None])
+        user = str(skewed(draw, 300))
+        lines.append("\t".join([user, label, "unused", city or ""]) + "\n")
+        entries = (("city", city, 1.0), ("user", user, 1.0))
+        rows.append((float(label == "yes"), entries))
+    return "".join(lines), rows
+
+
+def rich_table(draw: random.Random, n_rows: int) -> tuple[str, list[Row]]:
+    """Quoted cells, numbers in buckets of each kind, values with weights."""
+    text = 'user,"price, net",age,size,tags,stars\n'
+    rows: list[Row] = []
+    for _ in range(n_rows):
+        user = f'u"{skewed(draw, 99)}", {draw.randint(0, 1)}'
+        price = None if draw.random() < 0.2 else skewed(draw, 10**6) - 3
+        age, size = draw.randint(1, 99), draw.randint(-40, 40) / 8
+        stars = draw.randint(1, 10) / 2
+        names = [f"t{skewed(draw, 30)}" for _ in range(draw.randint(0, 4))]
+        tags = [(name, draw.choice([1.0, 0.5, 2.0])) for name in names]
+        cells = [
+            '"' + user.replace('"', '""') + '"',
+            "" if price is None else str(price),
+            str(age),
+            str(size),
+            "|".join(n if w == 1 else f"{n}:{w}" for n, w in tags),
+            f"{stars:g}",
+        ]
+        text += ",".join(cells) + "\n"
+        band = max([e for e in (18, 30, 65) if e <= age], default="<18")
+        one = {"user": user, "price, net": bucket(price), "age": str(band)}
+        one["size"] = f"{math.floor(size / 0.5) * 0.5:g}"
+        entries = [(name, value, 1.0) for name, value in one.items()]
+        entries += [("tags", n, w) for n, w in tags] or [("tags", None, 1.0)]
+        rows.append((stars, tuple(entries)))
+    return text, rows
+
+
+PLAIN = {
+    "label": "bought",
+    "positive": ["yes"],
+    "negative": ["no"],
+    "columns": ["user", "bought", "note", "city"],
+    "fields": {"city": "categorical", "user": "categorical"},
+}
+RICH = {
+    "label": "stars",
+    "fields": {
+        "*": "categorical",
+        "price, net": "numeric",
+        "age": {"edges": [18, 30, 65]},
+        "size": {"width": 0.5},
+        "tags": {"separator": "|", "value_separator": ":"},
+    },
+}
+
 SAMPLES = {
+    "table": [
+        Sample("plain.tsv", plain_table, {"description": parse_description(PLAIN)}),
+        Sample("rich.csv", rich_table, {"description": parse_description(RICH)}),
+    ],
     "amazon": [
         Sample("movies.txt", reviews(snap_block)),
         Sample("reviews.json", reviews(json_line)),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rafm_datasets import DataError, source_names
+from rafm_datasets import DataError, parse_description, source_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,14 @@ CASES = [
     ("movielens", f"{RATINGS}1,2,3,4\n1,2,9,4\n", 3, "rating '9' is not above 0"),
     ("movielens", f"{RATINGS}1,x,3,4\n", 2, "movie 'x' is not a whole number"),
     ("movielens", "1::2::3\n", 1, "the header lacks"),
+    ("table", "1,a\n", 1, "the header lacks y"),
+    ("table", "y,u,u\n1,a,b\n", 1, "names a column twice"),
+    ("table", "y,u\n1,a\n,b\n", 3, "y is missing"),
+    ("table", "y,u\n1,a\nyes,b\n", 3, "y 'yes' is not a number (the description says"),
+    ("table", 'y,u\n1,a\n1,"b\n', 3, "a quote that is not closed"),
+    ("table", 'y,u\n1,"a\na"\n1,b,c\n', 4, "has 3 fields instead of 2"),
 ]
+OPTIONS = {"table": {"description": parse_description({"label": "y", "format": "csv"})}}
 
 
 def test_every_source_of_the_table_has_cases() -> None:
@@ -102,7 +109,7 @@ def test_a_row_or_header_that_is_wrong_is_told_with_its_place(
 ) -> None:
     (tmp_path / "raw.txt").write_text(text)
     with pytest.raises(DataError) as caught:
-        prepare_into(source, tmp_path / "raw.txt")
+        prepare_into(source, tmp_path / "raw.txt", **OPTIONS.get(source, {}))
     message = str(caught.value)
     assert f"raw.txt, line {line}: " in message
     assert reason in message

@@ -23,6 +23,7 @@ SOURCES = {
     "libfm": "rafm_datasets.sources.libfm",
     "movielens": "rafm_datasets.sources.movielens",
     "movielens-tag": "rafm_datasets.sources.movielens_tag",
+    "table": "rafm_datasets.sources.table",
 }
 
 
@@ -91,6 +92,24 @@ class Source(Protocol):
         ------
         BadRows                        records that cannot be read, with reasons
         """
+
+
+def source_info(options: PrepareOptions) -> SourceInfo:
+    """Give the facts on a source, a described table's own ones included.
+
+    Parameters
+    ----------
+    options : PrepareOptions           settled, if they have a description
+
+    Returns
+    -------
+    SourceInfo
+    """
+    if options.description is None:
+        return load_source(options.source).INFO
+    from rafm_datasets.sources.table import table_info
+
+    return table_info(options.description)
 
 
 def source_names() -> tuple[str, ...]:
