@@ -100,8 +100,12 @@ def _settled(
     info = source_info(options)
     if options.split == "time" and not info.timed:
         raise DataError(
-            f"rows of source {options.source} have no time to split by; give another "
-            "--split"
+            f"rows of source {options.source} have no time to split by; "
+            + (
+                "give another --split"
+                if options.description is None
+                else 'name their column, time = "...", in the description'
+            )
         )
     if info.fields:  # else the fields are known once all is read
         options.least_counts(info.fields)

@@ -66,7 +66,7 @@ def parse_or_refuse(
             keep[[row for row, _ in bad.defects]] = False
             data, lines = _kept(data, starts, keep), lines[keep]
         else:
-            numbers = _numbers(parsed, data, lines, ref, source)
+            numbers = _numbers(parsed, data, lines, ref)
             parsed = parsed._replace(numbers=numbers)
             break
     else:
@@ -81,6 +81,32 @@ def write_refused(path: Path, refused: list[Refused]) -> None:
     frame = pl.DataFrame(sorted(refused), schema=Refused._fields, orient="row")
     with replacing(path) as temporary:
         frame.write_parquet(temporary)
+
+
+def refuse_more(path: Path, refused: list[Refused], options: PrepareOptions) -> int:
+    """Refuse rows of a chunk that others were refused of before, or none.
+
+    Parameters
+    ----------
+    path : Path                        of `write_refused`, for the same chunk
+    refused : list of Refused          at least one
+    options : PrepareOptions
+
+    Returns
+    -------
+    int                                how many rows of the chunk are refused now
+
+    Raises
+    ------
+    DataError                          the first of them, if `on_bad_row` is "stop"
+    """
+    if options.on_bad_row == "stop":
+        raise _first(refused)
+    rows = pl.read_parquet(path).rows() if path.exists() else []
+    before = {Refused(*row) for row in rows}
+    together = before | set(refused)
+    write_refused(path, list(together))
+    return len(together)
 
 
 def _refuse(
@@ -129,14 +155,11 @@ def _numbers(
     data: bytes,
     lines: NDArray[np.int64] | None,
     ref: ChunkRef,
-    source: Source,
 ) -> NDArray[np.int64]:
-    """Turn record numbers within the chunk into row numbers of the whole."""
-    per_record = source.INFO.rows_per_record
+    """Turn row numbers within the chunk into row numbers of the whole."""
     framing = ref.dialect.framing
     if lines is None and (framing == "block" or (framing == "quoted" and b'"' in data)):
         lines = _lines(data, record_starts(data, framing))
     if lines is None:
-        return parsed.numbers + ref.first_row * per_record
-    record, place = np.divmod(parsed.numbers, per_record)
-    return (lines[record] + ref.first_row) * per_record + place
+        return parsed.numbers + ref.first_row
+    return lines[parsed.numbers] + ref.first_row

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from rafm_datasets.options import PrepareOptions
     from rafm_datasets.sources import Source
 
-WHOLE_BYTES = 1 << 30  # largest text of a source that is parsed in one piece
-
 
 @dataclass(frozen=True, slots=True)
 class ChunkRef:
@@ -119,7 +117,7 @@ class Scanner:
             more, open_line = True, False
             while more or rest:
                 block = self._read(text, len(rest), item, line)
-                more = bool(block) and not self._source.INFO.whole
+                more = bool(block)
                 whole, rest = rest + block, b""
                 if more:
                     whole, rest = _split_records(whole, dialect.framing)
@@ -161,18 +159,18 @@ class Scanner:
 
     def _read(self, text: IO[bytes], held: int, item: RawInput, line: int) -> bytes:
         """Read up to the length of a chunk, of which `held` bytes are here already."""
-        limit = WHOLE_BYTES if self._source.INFO.whole else MAX_RECORD_BYTES
-        size = limit if self._source.INFO.whole else self._chunk_bytes
+        size = self._chunk_bytes
         if held < size:
             size -= held
         try:
             block = text.read(size)
         except PACKING_ERRORS as error:
             raise _damaged_at(item, line, error) from error
-        if held + len(block) >= limit:
+        if held + len(block) >= MAX_RECORD_BYTES:
             raise DataError(
                 f"{item.label}, line {line}: what should be one piece goes on for "
-                f"{limit >> 20} MiB; check that this is a {self._options.source} file"
+                f"{MAX_RECORD_BYTES >> 20} MiB; check that this is a file for source "
+                f"{self._options.source}"
             )
         return block
 

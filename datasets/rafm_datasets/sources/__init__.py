@@ -33,9 +33,9 @@ class SourceInfo:
 
     `members` are the file names to look for in a folder or archive, best first;
     `fields` is empty when they are known from the data only, and a field that no row
-    has is left out; `lists` says that a field may hold several values; `whole` that a
-    file is parsed in one piece; `timed` that rows have a time; `rows_per_record` how
-    many rows one raw record may give.
+    has is left out; `lists` says that a field may hold several values; `timed` that
+    rows have a time; `choice` that all rows are positives, and in which field the
+    negatives that are drawn for them differ.
     """
 
     fields: tuple[str, ...]
@@ -45,9 +45,8 @@ class SourceInfo:
     licence: str
     members: tuple[str, ...] = ()
     lists: bool = False
-    whole: bool = False
     timed: bool = False
-    rows_per_record: int = 1
+    choice: str | None = None
 
 
 class Source(Protocol):
