@@ -14,6 +14,7 @@ from rafm_datasets.budget import make_budget
 from rafm_datasets.commit import commit
 from rafm_datasets.errors import DataError
 from rafm_datasets.execute import Progress, silent
+from rafm_datasets.negatives import PER_POSITIVE
 from rafm_datasets.numbering import number_features
 from rafm_datasets.passes import (
     Job,
@@ -59,6 +60,9 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
     out = Path(options.out)
     options, inputs = _settled(options)
     budget = make_budget(options)
+    if source_info(options).choice is not None:  # each row becomes several
+        fewer = budget.chunk_bytes // (1 + PER_POSITIVE)
+        budget = replace(budget, chunk_bytes=fewer)
     with locked(out) as folder:
         chunk_bytes = open_plan(folder, options, inputs, budget.chunk_bytes)
         budget = replace(budget, chunk_bytes=chunk_bytes)

@@ -102,7 +102,7 @@ def positives_of(columns: Mapping[str, Column], choice: str) -> Positives:
     pairs = pair_hashes(context_hashes(columns, choice), hashes[chosen.codes - 1])
     order = chosen.values.arg_sort()
     return Positives(
-        chosen.values.gather(order), hashes[order.to_numpy()], np.unique(pairs)
+        chosen.values.gather(order), hashes[order.to_numpy()], _distinct(pairs)
     )
 
 
@@ -138,7 +138,7 @@ def merge_positives(numbers: Sequence[int], folder: Path, memory: int) -> None:
         for part in range(n_ranges):
             low, high = ((part + i << 64) // n_ranges for i in (0, 1))
             pieces = [_between(path, low, high) for path in paths]
-            np.unique(np.concatenate([_NONE, *pieces])).tofile(file)
+            _distinct(np.concatenate([_NONE, *pieces])).tofile(file)
     for path in paths:
         path.unlink()
 
@@ -147,6 +147,14 @@ def load_positives(folder: Path) -> Positives:
     """Open what `merge_positives` made; the pairs are mapped, not read."""
     choices = pl.read_ipc(folder / _CHOICES)["choice"]
     return Positives(choices, _hashes(choices), _mapped(folder / _PAIRS))
+
+
+def _distinct(pairs: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Sort pairs, each once; several times as fast here as `np.unique`."""
+    pairs = np.sort(pairs)
+    first = np.ones(len(pairs), np.bool_)
+    first[1:] = pairs[1:] != pairs[:-1]
+    return pairs[first]
 
 
 def _between(path: Path, low: int, high: int) -> NDArray[np.uint64]:
