@@ -130,13 +130,28 @@ def _remote_paths(argument: str) -> Iterator[str]:
     import fsspec
 
     for part in argument.split(","):
-        try:
-            found = fsspec.open_files(part, "rb")
-        except (OSError, ImportError, ValueError) as error:
-            raise DataError(
-                f"cannot reach {part}: {error}; check the address"
-            ) from error
-        yield from sorted((file.full_name for file in found), key=_natural)
+        with _reaching(part):
+            system, path = fsspec.url_to_fs(part)
+            paths = [path] if system.exists(path) else system.glob(path)
+            found = [system.unstrip_protocol(name) for name in paths]
+        if not found:
+            raise DataError(f"there is no file {part}; check the address or pattern")
+        yield from sorted(found, key=_natural)
+
+
+@contextlib.contextmanager
+def _reaching(address: str) -> Iterator[None]:
+    """Tell what is wrong with a remote address, or its driver, in one sentence."""
+    try:
+        yield
+    except ImportError as error:
+        raise DataError(
+            f"cannot read {address}: {error}; install that package beside rafm-bench, "
+            "or fetch the file first"
+        ) from error
+    except Exception as error:  # each driver has its own
+        reason = str(error) or type(error).__name__
+        raise DataError(f"cannot reach {address}: {reason}; check it") from error
 
 
 def _natural(path: str) -> list[tuple[int, str]]:
@@ -148,18 +163,13 @@ def _natural(path: str) -> list[tuple[int, str]]:
 
 
 def _inputs(path: str, members: Sequence[str], split: str | None) -> list[RawInput]:
-    local = Path(path)
-    if "://" not in path and local.is_dir():
-        inside = [
-            str(found.relative_to(local))
-            for found in sorted(local.glob("**/*"))
-            if found.is_file()
-        ]
+    inside = _inside(path)
+    if inside is not None:
         names = [*members, *(f"{member}.gz" for member in members)]
         return [
             item
             for member in _wanted(inside, names, path)
-            for item in _inputs(str(local / member), members, split)
+            for item in _inputs(f"{path.rstrip('/')}/{member}", members, split)
         ]
     if path.endswith(".zip"):
         with _archive(path) as archive:
@@ -174,6 +184,23 @@ def _inputs(path: str, members: Sequence[str], split: str | None) -> list[RawInp
             RawInput(path, "tar", name, split) for name in _wanted(names, members, path)
         ]
     return [RawInput(path, "gzip" if path.endswith(".gz") else "plain", None, split)]
+
+
+def _inside(path: str) -> list[str] | None:
+    """List the files in a folder and below, relative to it; None if it is none."""
+    if "://" not in path:
+        local = Path(path)
+        if not local.is_dir():
+            return None
+        below = sorted(local.glob("**/*"))
+        return [str(found.relative_to(local)) for found in below if found.is_file()]
+    import fsspec
+
+    with _reaching(path):
+        system, root = fsspec.url_to_fs(path)
+        if not system.isdir(root):
+            return None
+        return [found[len(root.rstrip("/")) + 1 :] for found in system.find(root)]
 
 
 def _wanted(names: Sequence[str], members: Sequence[str], path: str) -> list[str]:

@@ -190,7 +190,7 @@ def _packed_file(item: RawInput) -> RawFile:
 
     with fsspec.open(item.path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return RawFile(item.path.rsplit("/", 1)[-1], file.tell(), digest, item.split)
+    return RawFile(item.path.rsplit("/", 1)[-1], item.size(), digest, item.split)
 
 
 def _damaged_at(item: RawInput, line: int, error: Exception) -> DataError:

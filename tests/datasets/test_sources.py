@@ -193,9 +193,10 @@ def tags(
 
 def reviews(
     write: Callable[[str, str, float, int], str],
+    header: str = "",
 ) -> Callable[[random.Random, int], tuple[str, list[Row]]]:
     def make(draw: random.Random, n_rows: int) -> tuple[str, list[Row]]:
-        text = ""
+        text = header
         rows: list[Row] = []
         for _ in range(n_rows):
             user, item = f"A{skewed(draw, 300):013d}", f"B{skewed(draw, 900):09d}"
@@ -289,6 +290,21 @@ RICH = {
     },
 }
 
+
+def line_of_2023(user: str, item: str, stars: float, time: int) -> str:
+    review = {
+        "rating": stars,
+        "title": "user_id",
+        "asin": "B000000000",
+        "parent_asin": item,
+        "user_id": user,
+        "timestamp": 1000 * time + 7,
+        "images": [{"small": "a.jpg"}],
+        "verified_purchase": True,
+    }
+    return json.dumps(review) + "\n"
+
+
 SAMPLES = {
     "table": [
         Sample("plain.tsv", plain_table, {"description": parse_description(PLAIN)}),
@@ -298,6 +314,14 @@ SAMPLES = {
         Sample("movies.txt", reviews(snap_block)),
         Sample("reviews.json", reviews(json_line)),
         Sample("ratings.csv", reviews(lambda u, i, s, t: f"{u},{i},{s},{t}\n")),
+        Sample("of_2023.jsonl", reviews(line_of_2023)),
+        Sample(
+            "of_2023.csv",
+            reviews(
+                lambda u, i, s, t: f"{u},{i},{s},{t}123,B01 B02\n",
+                "user_id,parent_asin,rating,timestamp,history\n",
+            ),
+        ),
         Sample("of_2018.csv", reviews(lambda u, i, s, t: f"{i},{u},{s},{t}\n")),
     ],
     "libffm": [Sample("data.ffm", libffm)],
