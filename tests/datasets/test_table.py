@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -14,6 +16,8 @@ from rafm_datasets import (
     PreparedData,
     parse_description,
     read_description,
+    stream,
+    verify,
 )
 from rafm_datasets.buckets import by_edges, by_log, by_width
 
@@ -375,3 +379,25 @@ def test_source_table_needs_a_description_and_no_other_source_takes_one(
     described = parse_description({"label": "y"})
     with pytest.raises(DataError, match="for source table, not for criteo"):
         prepare_into("criteo", tmp_path / "a.csv", description=described)
+
+
+def test_a_value_that_a_row_names_twice_is_counted_twice_and_kept_as_it_stands(
+    prepare_into: Prepare, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("y,t\n1,a|b|a\n0,b\n")
+    rule = {"separator": "|"}
+    described = parse_description({"label": "y", "fields": {"t": rule}})
+    table = prepare_into(
+        "table", tmp_path / "a.csv", description=described, **ALL_TRAIN
+    )
+    assert values_of(table, "t") == {"a": 2, "b": 2}
+    (tmp_path / "a.libfm").write_text("1 7 8 7:2\n0 8\n")
+    libfm = prepare_into("libfm", tmp_path / "a.libfm", **ALL_TRAIN)
+    assert values_of(libfm, "feature") == {"7": 2, "8": 2}
+    for data in (table, libfm):
+        assert verify(data.folder).sound
+        rows = next(stream(data, "train", 10))
+        (long,) = np.flatnonzero(rows.labels)
+        ids = rows.ids[rows.indptr[long] : rows.indptr[long + 1]].tolist()
+        assert sorted(Counter(ids).values()) == [1, 2]
+        assert data.train_counts().sum() == len(rows.ids) == 4
