@@ -55,7 +55,7 @@ class RawInput:
         """Bytes of the file as stored."""
         if "://" not in self.path:
             return Path(self.path).stat().st_size
-        with _open_file(self.path) as file:
+        with open_file(self.path) as file:
             return file.seek(0, io.SEEK_END)
 
     def stamp(self) -> tuple[int, int]:
@@ -219,7 +219,7 @@ def _wanted(names: Sequence[str], members: Sequence[str], path: str) -> list[str
 @contextlib.contextmanager
 def _archive(path: str) -> Iterator[Any]:
     try:
-        with _open_file(path) as file:
+        with open_file(path) as file:
             if path.endswith(".zip"):
                 with zipfile.ZipFile(file) as archive:
                     yield archive
@@ -227,10 +227,11 @@ def _archive(path: str) -> Iterator[Any]:
                 with tarfile.open(fileobj=file) as tar:
                     yield tar
     except PACKING_ERRORS as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
-def _open_file(path: str) -> IO[bytes]:
+def open_file(path: str) -> IO[bytes]:
+    """Open a file or fsspec address as it is stored."""
     if "://" not in path:
         return Path(path).open("rb")
     import fsspec
@@ -262,7 +263,7 @@ def open_text(item: RawInput) -> Iterator[IO[bytes]]:
                 with opener(item.member) as text:
                     yield text
         else:
-            with _open_file(item.path) as file:
+            with open_file(item.path) as file:
                 if item.packing == "parquet":
                     from rafm_datasets.parquet_text import ParquetText
 
@@ -274,7 +275,7 @@ def open_text(item: RawInput) -> Iterator[IO[bytes]]:
                 else:
                     yield file
     except PACKING_ERRORS as error:
-        raise _damaged(item.label, error) from error
+        raise damaged(item.label, error) from error
 
 
 def first_line(item: RawInput) -> bytes:
@@ -283,11 +284,12 @@ def first_line(item: RawInput) -> bytes:
         try:
             line = text.readline(MAX_RECORD_BYTES)
         except PACKING_ERRORS as error:
-            raise _damaged(item.label, error) from error
+            raise damaged(item.label, error) from error
     return line.removeprefix(BOM).rstrip(b"\r\n")
 
 
-def _damaged(path: str, error: Exception) -> DataError:
+def damaged(path: str, error: Exception) -> DataError:
+    """Tell that a file cannot be read or unpacked."""
     if isinstance(error, OSError) and error.errno is not None:
         return DataError(f"cannot read {path}: {error.strerror}; check its permissions")
     return DataError(

@@ -120,7 +120,7 @@ class Scanner:
                 more = bool(block)
                 whole, rest = rest + block, b""
                 if more:
-                    whole, rest = _split_records(whole, dialect.framing)
+                    whole, rest = split_records(whole, dialect.framing)
                 if whole:
                     ref = ChunkRef(
                         self._n_chunks,
@@ -200,7 +200,7 @@ def _damaged_at(item: RawInput, line: int, error: Exception) -> DataError:
     )
 
 
-def _split_records(data: bytes, framing: Framing) -> tuple[bytes, bytes]:
+def split_records(data: bytes, framing: Framing) -> tuple[bytes, bytes]:
     """Split off the bytes after the last whole record."""
     if framing == "block":
         ends = (b"\n\n", b"\n\r\n")
