@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rafm_datasets import DataError, stream
+from rafm_datasets import DataError, PrepareOptions, prepare, stream
 from rafm_datasets.columns import Parsed, encode_text
 from rafm_datasets.negatives import with_negatives
 from rafm_datasets.positives import (
@@ -168,3 +169,33 @@ def test_a_positive_without_a_negative_is_told_or_set_aside(
     refused = pl.read_parquet(data.folder / "quarantine" / "*.parquet")
     assert refused["line"].to_list() == [2, 3, 4, 6]
     assert refused["text"].to_list() == ["1\t1\ta", "1\t1\tb", "1\t1\tc", "3,x,a,9"]
+
+
+@pytest.mark.usefixtures("small_groups")
+@pytest.mark.parametrize("stage", ["parse", "split", "encode"])
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
+def test_drawing_that_is_broken_off_resumes_to_the_same_bytes(
+    stage: str, packed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    monkeypatch.setattr("rafm_datasets.budget.CHUNK_BYTES", (3000, 3000))
+    lines = [f"{i % 5},{i % 3},tag {i * i % 97},{i}\n" for i in range(600)]
+    text = (TAGS + "".join(lines)).encode()
+    raw = tmp_path / ("tags.csv.gz" if packed else "tags.csv")
+    raw.write_bytes(gzip.compress(text) if packed else text)
+    seen: list[int] = []
+
+    def kill(now: str, done: int, total: int | None, unit: str) -> None:
+        if now == stage:
+            seen.append(done)
+            if len(seen) == 3:
+                raise Killed
+
+    def options(name: str) -> PrepareOptions:
+        return PrepareOptions("movielens-tag", (str(raw),), str(tmp_path / name))
+
+    with pytest.raises(Killed):
+        prepare(options("out"), kill)
+    assert prepare(options("out")).manifest == prepare(options("straight")).manifest
