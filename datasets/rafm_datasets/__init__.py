@@ -9,6 +9,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rafm_datasets.description import TableDescription as TableDescription
+    from rafm_datasets.description import parse_description as parse_description
+    from rafm_datasets.description import read_description as read_description
     from rafm_datasets.epochs import stream as stream
     from rafm_datasets.errors import DataError as DataError
     from rafm_datasets.errors import WriteError as WriteError
@@ -45,6 +48,7 @@ _HOMES = {
     "Rows": "rows",
     "SOURCES": "sources",
     "SourceInfo": "sources",
+    "TableDescription": "description",
     "Verification": "verification",
     "WriteError": "errors",
     "find_finished": "pipeline",
@@ -53,7 +57,9 @@ _HOMES = {
     "load_source": "sources",
     "mixing": "mixture",
     "open_prepared": "prepared",
+    "parse_description": "description",
     "prepare": "pipeline",
+    "read_description": "description",
     "source_names": "sources",
     "stream": "epochs",
     "verify": "verification",

@@ -187,13 +187,14 @@ def numbers_of(column: Column, name: str) -> NDArray[np.float64]:
     return parsed.to_numpy()[column.codes - 1]
 
 
-def times_of(texts: pl.Series, name: str) -> NDArray[np.int64]:
+def times_of(texts: pl.Series, name: str, per_second: int = 1) -> NDArray[np.int64]:
     """Read a column of text as seconds since 1970, without their fractions.
 
     Parameters
     ----------
     texts : polars.Series              String[n]
     name : str                         what it holds, for the message
+    per_second : int                   1000 where the texts are milliseconds
 
     Returns
     -------
@@ -208,10 +209,10 @@ def times_of(texts: pl.Series, name: str) -> NDArray[np.int64]:
     seconds = column.values.cast(pl.Float64)
     require(
         column,
-        seconds.abs() < _MAX_SECONDS,
+        seconds.abs() < _MAX_SECONDS * per_second,
         lambda text: f"{name} {text} is no time in seconds",
     )
-    return times.astype(np.int64)
+    return (times // per_second).astype(np.int64)
 
 
 def binary_labels(column: Column, name: str = "label") -> NDArray[np.float32]:

@@ -57,9 +57,12 @@ def _order(data: PreparedData, table: pl.DataFrame) -> Iterator[str]:
     if len(rises):
         yield f"counts rise from id {rises[0]} to id {rises[0] + 1}"
     least = parameters.get("min_count", 1)
-    values = (table["kind"] == "value").to_numpy()
-    if (counts[values] < least).any():
-        yield f"a value has a count below min_count, {least}"
+    of_field = parameters.get("field_min_counts", {})
+    for field in data.fields:
+        values = (table["kind"] == "value") & (table["field"] == field.name)
+        fewest = of_field.get(field.name, least)
+        if (counts[values.to_numpy()] < fewest).any():
+            yield f"a value of field {field.name} has a count below {fewest}"
 
 
 def _fields(data: PreparedData, table: pl.DataFrame) -> Iterator[str]:

@@ -2,115 +2,124 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rafm_datasets.columns import BadRows, Column, Parsed
+from rafm_datasets.columns import Column, Parsed
 from rafm_datasets.order import hash_indices, stream_key
+from rafm_datasets.positives import context_hashes, pair_hashes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    import polars as pl
     from numpy.typing import NDArray
 
+    from rafm_datasets.positives import Positives
+
 PER_POSITIVE = 2
+NO_CHOICE = "leaves no other choice to draw"
 _TRIES = 32  # then the free choices are listed: a user has taken almost all of them
 
 
-def with_negatives(columns: Mapping[str, Column], choice: str, seed: int) -> Parsed:
+class Drawn(NamedTuple):
+    """Positives with their negatives, and the positives that no negative exists for."""
+
+    parsed: Parsed
+    full: NDArray[np.int64]  # rows of the positives; they are left out of `parsed`
+
+
+def with_negatives(
+    positives: Parsed, choice: str, known: Positives, seed: int
+) -> Drawn:
     """Follow every positive row by negatives that differ in one field.
 
     Parameters
     ----------
-    columns : mapping of Column        the positives; one value a row
+    positives : Parsed                 one value a row
     choice : str                       the field that differs, e.g. "item"
+    known : Positives                  of the whole log
     seed : int
 
     Returns
     -------
-    Parsed                             labels 1, 0, 0, 1, ...; row i gives the numbers
-                                       3 i, 3 i + 1, 3 i + 2
-
-    Raises
-    ------
-    BadRows                            every choice was made in that context
+    Drawn                              labels 1, 0, 0, 1, ...; row number i gives the
+                                       numbers 3 i, 3 i + 1, 3 i + 2
 
     Notes
     -----
     The draw depends on the seed, the row's number and the set of positives only.
     """
-    chosen = columns[choice]
-    rank = _rank(chosen)
-    context = _groups([c.codes for name, c in columns.items() if name != choice])
-    drawn = _draw(context, rank[chosen.codes - 1], len(rank), seed)
-    code_of_rank = np.argsort(rank).astype(np.int32) + np.int32(1)
-    codes = np.column_stack([chosen.codes, code_of_rank[drawn]]).reshape(-1)
+    contexts = context_hashes(positives.columns, choice)
+    drawn = _draw(contexts, positives.numbers, known, seed)
+    is_full = (drawn < 0).any(axis=1)
+    rows = np.flatnonzero(~is_full)
     size = 1 + PER_POSITIVE
-    repeated = {
-        name: column._replace(
-            codes=codes if name == choice else np.repeat(column.codes, size)
-        )
-        for name, column in columns.items()
+    columns = {
+        name: column._replace(codes=np.repeat(column.codes[rows], size))
+        for name, column in positives.columns.items()
     }
-    n_rows = len(codes)
-    labels = (np.arange(n_rows) % size == 0).astype(np.float32)
-    return Parsed(labels, repeated, np.arange(n_rows))
+    columns[choice] = _choices(positives.columns[choice], rows, drawn[rows], known)
+    times = positives.times
+    numbers = positives.numbers[rows]
+    parsed = Parsed(
+        (np.arange(len(rows) * size) % size == 0).astype(np.float32),
+        columns,
+        (numbers[:, None] * size + np.arange(size)).reshape(-1),
+        None if times is None else np.repeat(times[rows], size),
+    )
+    return Drawn(parsed, np.flatnonzero(is_full))
 
 
-def _rank(column: Column) -> NDArray[np.int64]:
-    """Give the place of each distinct value in the order of their bytes."""
-    rank = np.empty(len(column.values), np.int64)
-    rank[column.values.arg_sort().to_numpy()] = np.arange(len(rank))
-    return rank
+def _choices(
+    chosen: Column,
+    rows: NDArray[np.int64],
+    drawn: NDArray[np.int64],
+    known: Positives,
+) -> Column:
+    """Make the column of each row's own choice and those drawn for it."""
+    own = _places(chosen.values, known.choices)[chosen.codes[rows] - 1]
+    used, codes = np.unique(np.column_stack([own, drawn]), return_inverse=True)
+    return Column(
+        codes.reshape(-1).astype(np.int32) + np.int32(1), known.choices.gather(used)
+    )
 
 
-def _groups(columns: list[NDArray[np.int32]]) -> NDArray[np.int64]:
-    """Give equal rows of several columns of codes equal numbers."""
-    group = np.zeros(len(columns[0]), np.int64)
-    for codes in columns:
-        paired = group * (int(codes.max(initial=0)) + 1) + codes
-        group = np.unique(paired, return_inverse=True)[1]
-    return group
+def _places(values: pl.Series, sorted_texts: pl.Series) -> NDArray[np.int64]:
+    """Find where each value stands in sorted texts that have it."""
+    found = sorted_texts.set_sorted().search_sorted(values, "left")
+    return found.to_numpy().astype(np.int64)
 
 
 def _draw(
-    context: NDArray[np.int64], chosen: NDArray[np.int64], n_choices: int, seed: int
+    contexts: NDArray[np.uint64],
+    numbers: NDArray[np.int64],
+    known: Positives,
+    seed: int,
 ) -> NDArray[np.int64]:
-    """Draw choices never made in the same context, for each row another two."""
-    taken = np.unique(context * n_choices + chosen)
-    n_taken = np.bincount(taken // n_choices, minlength=int(context.max(initial=0)) + 1)
-    full = np.flatnonzero(n_taken[context] + PER_POSITIVE > n_choices)
-    if len(full):
-        raise BadRows(
-            [(row, "leaves no other choice to draw") for row in full.tolist()]
-        )
-    drawn = np.full((len(context), PER_POSITIVE), -1, np.int64)
+    """Draw choices never made in the same context, for each row another two.
+
+    A row for which there are not as many has -1.
+    """
+    n_choices = len(known.choices)
+    drawn = np.full((len(contexts), PER_POSITIVE), -1, np.int64)
     for place in range(PER_POSITIVE):
-        left = np.arange(len(context))
+        left = np.arange(len(contexts))
         for attempt in range(_TRIES):
             key = stream_key(seed, "negative", place, attempt)
-            tried = (hash_indices(key, left) % np.uint64(n_choices)).astype(np.int64)
-            free = ~np.isin(context[left] * n_choices + tried, taken)
+            hashed = hash_indices(key, numbers[left])
+            tried = (hashed % np.uint64(n_choices)).astype(np.int64)
+            free = ~known.has(pair_hashes(contexts[left], known.hashes[tried]))
             free &= (drawn[left] != tried[:, None]).all(axis=1)
             drawn[left[free], place] = tried[free]
             left = left[~free]
         for row in left.tolist():
-            drawn[row, place] = _one_of_few(row, context, drawn, taken, n_choices, seed)
+            free = ~known.has(pair_hashes(contexts[row : row + 1], known.hashes))
+            free[drawn[row][drawn[row] >= 0]] = False
+            drawn[row, place] = _one_of_few(free, numbers[row], seed)
     return drawn
 
 
-def _one_of_few(
-    row: int,
-    context: NDArray[np.int64],
-    drawn: NDArray[np.int64],
-    taken: NDArray[np.int64],
-    n_choices: int,
-    seed: int,
-) -> int:
-    first = context[row] * n_choices
-    low, high = np.searchsorted(taken, [first, first + n_choices])
-    gone = np.concatenate([taken[low:high] - first, drawn[row]])
-    free = np.setdiff1d(np.arange(n_choices), gone)
-    hashed = hash_indices(stream_key(seed, "negative", "few"), np.array([row]))
-    return int(free[int(hashed[0]) % len(free)])
+def _one_of_few(free: NDArray[np.bool_], number: np.int64, seed: int) -> int:
+    choices = np.flatnonzero(free)
+    hashed = hash_indices(stream_key(seed, "negative", "few"), np.array([number]))
+    return int(choices[int(hashed[0]) % len(choices)]) if len(choices) else -1

@@ -52,6 +52,7 @@ class Numbering:
 def number_features(
     ranges: Sequence[Range],
     nulls: Sequence[int],
+    least: Sequence[int],
     folder: Path,
     options: PrepareOptions,
 ) -> Numbering:
@@ -62,6 +63,7 @@ def number_features(
     ranges : sequence of Range         merged, by field and value
     nulls : sequence of int            how often each field is missing, in the splits
                                        that count
+    least : sequence of int            for each field: a count below it is rare
     folder : Path                      of the work files
     options : PrepareOptions
 
@@ -79,7 +81,7 @@ def number_features(
     kept, rows = [], []
     for number, part in enumerate(ranges):
         counts, numbers = _histogram(part, folder, options)
-        keep = counts >= options.min_count
+        keep = counts >= least[part.field]
         rare[part.field] += counts[~keep] @ numbers[~keep]
         n_values[part.field] += numbers[keep].sum()
         kept.append(counts[keep])

@@ -23,8 +23,9 @@ from rafm_datasets.files import write_json
 from rafm_datasets.frequencies import assign_ids
 from rafm_datasets.manifest import SPLIT_NAMES, RawFile
 from rafm_datasets.partition import BYTES_PER_ENTRY, Partition, write_partition
+from rafm_datasets.positives import merge_positives
 from rafm_datasets.scan import ChunkRef, Scanner
-from rafm_datasets.sources import load_source
+from rafm_datasets.sources import load_source, source_info
 from rafm_datasets.stage import count_held, hold_chunk, stage_chunk
 from rafm_datasets.timed import load_held, split_bounds
 from rafm_datasets.vocabulary import Range, ValueList, cut_into_ranges, merge_range
@@ -70,15 +71,20 @@ def stage_all(job: Job) -> tuple[list[ChunkStats], list[RawFile]]:
     ------
     DataError                          of the first bad row or damaged file
     """
-    if job.options.split != "time":
+    by_time = job.options.split == "time"
+    has_positives_only = source_info(job.options).choice is not None
+    if not by_time and not has_positives_only:
         return _read_all(job, _Reading("json", load_stats, stage_chunk))
     reading = _Reading("held.json", load_held, hold_chunk)
     held, raw_files = _read_all(job, reading)
-    bounds = split_bounds(held, job.options)
+    if has_positives_only:
+        numbers = [item.number for item in held if item.rows != (0,)]
+        merge_positives(numbers, job.folder, job.budget.task_bytes)
+    bounds = split_bounds(held, job.options) if by_time else None
     tasks = [
         Task(
             _staged(job, item.number),
-            partial(count_held, item, bounds, job.folder),
+            partial(count_held, item, bounds, job.options, job.folder),
             item.path(job.folder),
         )
         for item in held

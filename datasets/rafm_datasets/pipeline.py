@@ -16,6 +16,7 @@ from rafm_datasets.commit import commit
 from rafm_datasets.errors import DataError, WriteError
 from rafm_datasets.execute import Progress, silent
 from rafm_datasets.manifest import WORK_FOLDER
+from rafm_datasets.negatives import PER_POSITIVE
 from rafm_datasets.numbering import number_features
 from rafm_datasets.passes import (
     Job,
@@ -29,7 +30,7 @@ from rafm_datasets.pools import open_pool
 from rafm_datasets.prepared import PreparedData
 from rafm_datasets.raw import RawInput, resolve
 from rafm_datasets.schema import settle
-from rafm_datasets.sources import load_source
+from rafm_datasets.sources import load_source, source_info
 from rafm_datasets.work import finished_manifest, locked, open_plan, tidy
 
 if TYPE_CHECKING:
@@ -60,10 +61,13 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
     if finished is not None:
         return finished
     out = Path(options.out)
-    inputs = _inputs(options)
+    options, inputs = _settled(options)
     stamps = [item.stamp() for item in inputs]
     with open_pool(options) as pool:
         budget = make_budget(options, pool)
+        if source_info(options).choice is not None:  # each row becomes several
+            fewer = budget.chunk_bytes // (1 + PER_POSITIVE)
+            budget = replace(budget, chunk_bytes=fewer)
         with locked(out) as folder:
             pool.check(folder, _read_by_workers(inputs))
             chunk_bytes = open_plan(folder, options, inputs, budget.chunk_bytes)
@@ -101,7 +105,7 @@ def find_finished(options: PrepareOptions) -> PreparedData | None:
     DataError                          a folder of something else, or prepared with
                                        other parameters and not to be overwritten
     """
-    manifest = finished_manifest(options, _inputs(options))
+    manifest = finished_manifest(*_settled(options))
     if manifest is None:
         return None
     out = Path(options.out)
@@ -111,14 +115,29 @@ def find_finished(options: PrepareOptions) -> PreparedData | None:
     return PreparedData(out, manifest)
 
 
-def _inputs(options: PrepareOptions) -> tuple[RawInput, ...]:
-    info = load_source(options.source).INFO
+def _settled(
+    options: PrepareOptions,
+) -> tuple[PrepareOptions, tuple[RawInput, ...]]:
+    """Find the raw files, and complete the description of a table by what they hold."""
+    members = load_source(options.source).INFO.members
+    inputs = resolve(options.raw, members, given=options.split == "given")
+    if options.description is not None:
+        from rafm_datasets.sources.table import settle_table
+
+        options, inputs = settle_table(options, inputs)
+    info = source_info(options)
     if options.split == "time" and not info.timed:
         raise DataError(
-            f"rows of source {options.source} have no time to split by; give another "
-            "--split"
+            f"rows of source {options.source} have no time to split by; "
+            + (
+                "give another --split"
+                if options.description is None
+                else 'name their column, time = "...", in the description'
+            )
         )
-    return resolve(options.raw, info.members, given=options.split == "given")
+    if info.fields:  # else the fields are known once all is read
+        options.least_counts(info.fields)
+    return options, inputs
 
 
 def _read_by_workers(inputs: Sequence[RawInput]) -> list[str]:
@@ -137,10 +156,11 @@ def _run(job: Job, stamps: Sequence[tuple[int, int]]) -> Manifest:
         _refuse_changed(job, stamps)  # which explains any defect better
         raise
     _refuse_changed(job, stamps)
-    schema = settle(chunks, load_source(job.options.source).INFO, job.options)
+    schema = settle(chunks, source_info(job.options), job.options)
+    least = job.options.least_counts(schema.fields)
     ranges = merge_all(job, chunks, schema.fields)
     nulls = [_nulls(chunks, name, job.options) for name in schema.fields]
-    numbering = number_features(ranges, nulls, job.folder, job.options)
+    numbering = number_features(ranges, nulls, least, job.folder, job.options)
     assign_all(job, schema, numbering)
     encode_all(job, chunks, schema, numbering)
     parts = write_all(job, chunks, schema)

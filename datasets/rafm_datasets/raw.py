@@ -20,18 +20,25 @@ from rafm_datasets.manifest import SPLIT_NAMES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-Packing = Literal["plain", "gzip", "zip", "tar"]
+Packing = Literal["plain", "gzip", "zip", "tar", "parquet"]
 PACKING_ERRORS = (EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError, OSError)
+
+MAX_RECORD_BYTES = 1 << 28  # a longer line is a sign of another format
+BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class RawInput:
-    """One raw text: a file, or one member of an archive; `split` when it is given."""
+    """One raw text: a file, or one member of an archive; `split` when it is given.
+
+    Of a Parquet file, `columns` are those to read; empty: all.
+    """
 
     path: str
     packing: Packing
     member: str | None
     split: str | None
+    columns: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -48,7 +55,7 @@ class RawInput:
         """Bytes of the file as stored."""
         if "://" not in self.path:
             return Path(self.path).stat().st_size
-        with _open_file(self.path) as file:
+        with open_file(self.path) as file:
             return file.seek(0, io.SEEK_END)
 
     def stamp(self) -> tuple[int, int]:
@@ -123,13 +130,28 @@ def _remote_paths(argument: str) -> Iterator[str]:
     import fsspec
 
     for part in argument.split(","):
-        try:
-            found = fsspec.open_files(part, "rb")
-        except (OSError, ImportError, ValueError) as error:
-            raise DataError(
-                f"cannot reach {part}: {error}; check the address"
-            ) from error
-        yield from sorted((file.full_name for file in found), key=_natural)
+        with _reaching(part):
+            system, path = fsspec.url_to_fs(part)
+            paths = [path] if system.exists(path) else system.glob(path)
+            found = [system.unstrip_protocol(name) for name in paths]
+        if not found:
+            raise DataError(f"there is no file {part}; check the address or pattern")
+        yield from sorted(found, key=_natural)
+
+
+@contextlib.contextmanager
+def _reaching(address: str) -> Iterator[None]:
+    """Tell what is wrong with a remote address, or its driver, in one sentence."""
+    try:
+        yield
+    except ImportError as error:
+        raise DataError(
+            f"cannot read {address}: {error}; install that package beside rafm-bench, "
+            "or fetch the file first"
+        ) from error
+    except Exception as error:  # each driver has its own
+        reason = str(error) or type(error).__name__
+        raise DataError(f"cannot reach {address}: {reason}; check it") from error
 
 
 def _natural(path: str) -> list[tuple[int, str]]:
@@ -141,34 +163,55 @@ def _natural(path: str) -> list[tuple[int, str]]:
 
 
 def _inputs(path: str, members: Sequence[str], split: str | None) -> list[RawInput]:
-    local = Path(path)
-    if "://" not in path and local.is_dir():
-        inside = [
-            str(found.relative_to(local))
-            for found in sorted(local.glob("**/*"))
-            if found.is_file()
-        ]
+    inside = _inside(path)
+    if inside is not None:
         names = [*members, *(f"{member}.gz" for member in members)]
-        member = _wanted(inside, names, path)
-        return _inputs(str(local / member), members, split)
+        return [
+            item
+            for member in _wanted(inside, names, path)
+            for item in _inputs(f"{path.rstrip('/')}/{member}", members, split)
+        ]
     if path.endswith(".zip"):
         with _archive(path) as archive:
             names = [info.filename for info in archive.infolist() if not info.is_dir()]
-        return [RawInput(path, "zip", _wanted(names, members, path), split)]
+        return [
+            RawInput(path, "zip", name, split) for name in _wanted(names, members, path)
+        ]
     if path.endswith((".tar.gz", ".tgz", ".tar")):
         with _archive(path) as archive:
             names = [info.name for info in archive.getmembers() if info.isfile()]
-        return [RawInput(path, "tar", _wanted(names, members, path), split)]
+        return [
+            RawInput(path, "tar", name, split) for name in _wanted(names, members, path)
+        ]
     return [RawInput(path, "gzip" if path.endswith(".gz") else "plain", None, split)]
 
 
-def _wanted(names: Sequence[str], members: Sequence[str], path: str) -> str:
+def _inside(path: str) -> list[str] | None:
+    """List the files in a folder and below, relative to it; None if it is none."""
+    if "://" not in path:
+        local = Path(path)
+        if not local.is_dir():
+            return None
+        below = sorted(local.glob("**/*"))
+        return [str(found.relative_to(local)) for found in below if found.is_file()]
+    import fsspec
+
+    with _reaching(path):
+        system, root = fsspec.url_to_fs(path)
+        if not system.isdir(root):
+            return None
+        return [found[len(root.rstrip("/")) + 1 :] for found in system.find(root)]
+
+
+def _wanted(names: Sequence[str], members: Sequence[str], path: str) -> list[str]:
+    """Choose the best member there is; of a pattern, all that match it, in order."""
+    names = [name for name in names if not name.rsplit("/", 1)[-1].startswith(".")]
     if len(names) == 1 and not members:
-        return names[0]
+        return names
     for member in members:
-        for name in names:
-            if fnmatch(name.rsplit("/", 1)[-1], member):
-                return name
+        found = [name for name in names if fnmatch(name.rsplit("/", 1)[-1], member)]
+        if found:
+            return sorted(found, key=_natural) if "*" in member else found[:1]
     wanted = ", ".join(members) or "a single file"
     raise DataError(f"{path} does not hold {wanted}; name the file itself")
 
@@ -176,7 +219,7 @@ def _wanted(names: Sequence[str], members: Sequence[str], path: str) -> str:
 @contextlib.contextmanager
 def _archive(path: str) -> Iterator[Any]:
     try:
-        with _open_file(path) as file:
+        with open_file(path) as file:
             if path.endswith(".zip"):
                 with zipfile.ZipFile(file) as archive:
                     yield archive
@@ -184,10 +227,11 @@ def _archive(path: str) -> Iterator[Any]:
                 with tarfile.open(fileobj=file) as tar:
                     yield tar
     except PACKING_ERRORS as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
-def _open_file(path: str) -> IO[bytes]:
+def open_file(path: str) -> IO[bytes]:
+    """Open a file or fsspec address as it is stored."""
     if "://" not in path:
         return Path(path).open("rb")
     import fsspec
@@ -219,17 +263,33 @@ def open_text(item: RawInput) -> Iterator[IO[bytes]]:
                 with opener(item.member) as text:
                     yield text
         else:
-            with _open_file(item.path) as file:
-                if item.packing == "gzip":
+            with open_file(item.path) as file:
+                if item.packing == "parquet":
+                    from rafm_datasets.parquet_text import ParquetText
+
+                    lines = ParquetText(file, item.columns, item.label)
+                    yield cast("IO[bytes]", io.BufferedReader(lines, 1 << 16))
+                elif item.packing == "gzip":
                     with gzip.GzipFile(fileobj=file) as text:
                         yield cast("IO[bytes]", text)
                 else:
                     yield file
     except PACKING_ERRORS as error:
-        raise _damaged(item.label, error) from error
+        raise damaged(item.label, error) from error
 
 
-def _damaged(path: str, error: Exception) -> DataError:
+def first_line(item: RawInput) -> bytes:
+    """Read the first line of an input, without BOM and line end."""
+    with open_text(item) as text:
+        try:
+            line = text.readline(MAX_RECORD_BYTES)
+        except PACKING_ERRORS as error:
+            raise damaged(item.label, error) from error
+    return line.removeprefix(BOM).rstrip(b"\r\n")
+
+
+def damaged(path: str, error: Exception) -> DataError:
+    """Tell that a file cannot be read or unpacked."""
     if isinstance(error, OSError) and error.errno is not None:
         return DataError(f"cannot read {path}: {error.strerror}; check its permissions")
     return DataError(

@@ -66,8 +66,6 @@ def parse_or_refuse(
     data = ref.read()
     lines: NDArray[np.int64] | None = None
     refused: list[Refused] = []
-    # Where rows are drawn, a row left out is felt by others: what follows is no defect.
-    drawn = source.INFO.rows_per_record > 1
     while data:
         try:
             parsed = source.parse(data, ref.dialect, options)
@@ -76,13 +74,11 @@ def parse_or_refuse(
             if lines is None:
                 lines = _lines(data, starts)
             refused += _refuse(bad, data, starts, lines, ref)
-            if refused and options.on_bad_row == "stop" and drawn:
-                break
             keep = np.ones(len(starts), np.bool_)
             keep[[row for row, _ in bad.defects]] = False
             data, lines = _kept(data, starts, keep), lines[keep]
         else:
-            numbers = _numbers(parsed, data, lines, ref, source)
+            numbers = _numbers(parsed, data, lines, ref)
             parsed = parsed._replace(numbers=numbers)
             break
     else:
@@ -124,6 +120,32 @@ def _groups(paths: Sequence[Path]) -> Iterator[list[dict[str, Any]]]:
                 group, size = [], 0
     if group:
         yield group
+
+
+def refuse_more(path: Path, refused: list[Refused], options: PrepareOptions) -> int:
+    """Refuse rows of a chunk that others were refused of before, or none.
+
+    Parameters
+    ----------
+    path : Path                        of `write_refused`, for the same chunk
+    refused : list of Refused          at least one
+    options : PrepareOptions
+
+    Returns
+    -------
+    int                                how many rows of the chunk are refused now
+
+    Raises
+    ------
+    DataError                          the first of them, if `on_bad_row` is "stop"
+    """
+    if options.on_bad_row == "stop":
+        raise _first(refused)
+    rows = pq.read_table(path).to_pylist() if path.exists() else []
+    before = {Refused(**row) for row in rows}
+    together = before | set(refused)
+    write_refused(path, list(together))
+    return len(together)
 
 
 def _refuse(
@@ -172,14 +194,11 @@ def _numbers(
     data: bytes,
     lines: NDArray[np.int64] | None,
     ref: ChunkRef,
-    source: Source,
 ) -> NDArray[np.int64]:
-    """Turn record numbers within the chunk into row numbers of the whole."""
-    per_record = source.INFO.rows_per_record
+    """Turn row numbers within the chunk into row numbers of the whole."""
     framing = ref.dialect.framing
     if lines is None and (framing == "block" or (framing == "quoted" and b'"' in data)):
         lines = _lines(data, record_starts(data, framing))
     if lines is None:
-        return parsed.numbers + ref.first_row * per_record
-    record, place = np.divmod(parsed.numbers, per_record)
-    return (lines[record] + ref.first_row) * per_record + place
+        return parsed.numbers + ref.first_row
+    return lines[parsed.numbers] + ref.first_row

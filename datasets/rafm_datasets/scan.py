@@ -11,7 +11,7 @@ from rafm_datasets.delimited import count_bytes
 from rafm_datasets.errors import DataError
 from rafm_datasets.files import replacing, sha256_of
 from rafm_datasets.manifest import RawFile
-from rafm_datasets.raw import PACKING_ERRORS, RawInput, open_text
+from rafm_datasets.raw import BOM, MAX_RECORD_BYTES, PACKING_ERRORS, RawInput, open_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 
     Block = bytes | memoryview
 
-MAX_RECORD_BYTES = 1 << 28  # a longer line is a sign of another format
-WHOLE_BYTES = 1 << 30  # largest text of a source that is parsed in one piece
+_LINE_FEED = ord("\n")
 _READ_BYTES = 1 << 20  # read at once: a block that stays in the cache
-_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +93,7 @@ class Scanner:
         self._spill = spill
         self._n_chunks = 0
         self._n_lines = 0
+        self._packed: dict[str, RawFile] = {}
         self.raw_files: list[RawFile] = []
 
     def chunks(self) -> Iterator[ChunkRef]:
@@ -117,22 +116,31 @@ class Scanner:
             self.raw_files.append(
                 RawFile(Path(item.path).name, size, digest.hexdigest(), item.split)
                 if plain
-                else _packed_file(item)
+                else self._packed_file(item)
             )
+
+    def _packed_file(self, item: RawInput) -> RawFile:
+        """Hash an archive, once for all of its members."""
+        if item.path not in self._packed:
+            self._packed[item.path] = _packed_file(item)
+        return replace(self._packed[item.path], split=item.split)
 
     def _cut(self, item: RawInput) -> Iterator[tuple[Block, ChunkRef | None]]:
         """Yield header and chunks; a chunk's bytes are there until the next one."""
         with open_text(item) as text:
-            head, dialect = self._head(text, item)
+            head, rest, dialect = self._head(text, item)
             yield head, None
             offset, line = len(head), 1 + dialect.header_lines
-            buffer, held, more = bytearray(), 0, True
+            if item.packing == "parquet":
+                line = 1  # its header is no line of the file: line n is row n
+            buffer, held = bytearray(rest), len(rest)
+            more, open_line = True, False
             while more or held:
                 filled = self._fill(buffer, held, text, item, line)
-                more = filled > held and not self._source.INFO.whole
+                more = filled > held
                 cut = filled
                 if more:
-                    cut = _end_of_records(buffer, filled, dialect.framing)
+                    cut = end_of_records(buffer, filled, dialect.framing)
                 if cut:
                     ref = ChunkRef(
                         self._n_chunks,
@@ -150,48 +158,45 @@ class Scanner:
                     with memoryview(buffer)[:cut] as chunk:
                         yield chunk, ref
                         line += count_bytes(chunk, "\n")
+                        open_line = chunk[-1] != _LINE_FEED
                     offset += cut
                     buffer[: filled - cut] = buffer[cut:filled]
                 held = filled - cut
         if offset == len(head):
             raise DataError(f"{item.label} holds no rows; give a file that has some")
-        self._n_lines += line
+        self._n_lines += line - 1 + open_line
 
-    def _head(self, text: IO[bytes], item: RawInput) -> tuple[bytes, Dialect]:
-        """Read BOM and header, or look at the first line and go back."""
+    def _head(self, text: IO[bytes], item: RawInput) -> tuple[bytes, bytes, Dialect]:
+        """Read BOM and header; what else was read comes back as the second item."""
         try:
             first = text.readline(MAX_RECORD_BYTES)
         except PACKING_ERRORS as error:
             raise _damaged_at(item, 1, error) from error
         if not first:
             raise DataError(f"{item.label} is empty; give a file that has rows")
-        bom = _BOM if first.startswith(_BOM) else b""
-        line = first.removeprefix(_BOM).rstrip(b"\r\n")
+        bom = BOM if first.startswith(BOM) else b""
+        line = first.removeprefix(BOM).rstrip(b"\r\n")
         dialect = self._source.dialect(item.name, line, self._options)
         head = first if dialect.header_lines else bom
-        text.seek(len(head))
-        return head, dialect
+        return head, first[len(head) :], dialect
 
     def _fill(
         self, buffer: bytearray, held: int, text: IO[bytes], item: RawInput, line: int
     ) -> int:
         """Read up to the length of a chunk behind the `held` bytes; return the end."""
-        whole = self._source.INFO.whole
-        limit = WHOLE_BYTES if whole else MAX_RECORD_BYTES
-        size = (
-            self._chunk_bytes if held < self._chunk_bytes else held + self._chunk_bytes
-        )
-        wanted, end = limit if whole else size, held
+        size, end = self._chunk_bytes, held
+        wanted = size if held < size else held + size
         try:
             while end < wanted and (block := text.read(min(_READ_BYTES, wanted - end))):
                 buffer[end : end + len(block)] = block
                 end += len(block)
         except PACKING_ERRORS as error:
             raise _damaged_at(item, line, error) from error
-        if end >= limit:
+        if end >= MAX_RECORD_BYTES:
             raise DataError(
                 f"{item.label}, line {line}: what should be one piece goes on for "
-                f"{limit >> 20} MiB; check that this is a {self._options.source} file"
+                f"{MAX_RECORD_BYTES >> 20} MiB; check that this is a file for source "
+                f"{self._options.source}"
             )
         return end
 
@@ -211,7 +216,7 @@ def _packed_file(item: RawInput) -> RawFile:
 
     with fsspec.open(item.path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return RawFile(item.path.rsplit("/", 1)[-1], file.tell(), digest, item.split)
+    return RawFile(item.path.rsplit("/", 1)[-1], item.size(), digest, item.split)
 
 
 def _damaged_at(item: RawInput, line: int, error: Exception) -> DataError:
@@ -221,7 +226,7 @@ def _damaged_at(item: RawInput, line: int, error: Exception) -> DataError:
     )
 
 
-def _end_of_records(data: bytearray, stop: int, framing: Framing) -> int:
+def end_of_records(data: bytearray, stop: int, framing: Framing) -> int:
     """Find where the last whole record of data[:stop] ends; 0 if there is none."""
     if framing == "block":
         ends = (b"\n\n", b"\n\r\n")

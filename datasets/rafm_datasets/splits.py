@@ -79,7 +79,7 @@ def _assign(
         return np.full(len(numbers), SPLIT_NAMES.index(given), np.int8)
     hashed = hash_indices(stream_key(options.seed, "split"), numbers)
     uniform = (hashed >> np.uint64(11)) * 2.0**-53
-    train, _, test = options.fractions
+    train, _, test = options.split_fractions
     split_of = (uniform >= train).astype(np.int8)
     split_of += uniform >= max(train, 1 - test)
     return split_of

@@ -17,8 +17,10 @@ from rafm_datasets.arrays import entries_of, narrow, save_arrays
 from rafm_datasets.chunk_stats import ChunkStats, ColumnStats
 from rafm_datasets.columns import Parsed
 from rafm_datasets.files import replacing, write_json
-from rafm_datasets.refusal import parse_or_refuse, write_refused
-from rafm_datasets.sources import load_source
+from rafm_datasets.negatives import NO_CHOICE, with_negatives
+from rafm_datasets.positives import hold_positives, load_positives, positives_of
+from rafm_datasets.refusal import Refused, parse_or_refuse, refuse_more, write_refused
+from rafm_datasets.sources import load_source, source_info
 from rafm_datasets.splits import arrange
 from rafm_datasets.timed import Held, hold, in_time_order, load_parsed
 
@@ -55,30 +57,80 @@ def stage_chunk(ref: ChunkRef, options: PrepareOptions, folder: Path) -> ChunkSt
 
 
 def hold_chunk(ref: ChunkRef, options: PrepareOptions, folder: Path) -> Held:
-    """Parse one chunk and hold it in time order, for `count_held`; else as above."""
+    """Parse one chunk and hold it, for `count_held`; otherwise as above."""
     parsed, n_refused = _parse(ref, options, folder)
-    order = in_time_order(parsed)
-    columns = {name: _reordered(c, order) for name, c in parsed.columns.items()}
-    times = None if parsed.times is None else parsed.times[order]
-    parsed = Parsed(parsed.labels[order], columns, parsed.numbers[order], times)
-    return hold(ref.number, parsed, n_refused, folder)
+    if options.split == "time":
+        order = in_time_order(parsed)
+        columns = {name: _reordered(c, order) for name, c in parsed.columns.items()}
+        times = None if parsed.times is None else parsed.times[order]
+        parsed = Parsed(parsed.labels[order], columns, parsed.numbers[order], times)
+    choice = source_info(options).choice
+    if choice is not None and len(parsed.labels):
+        positives = positives_of(parsed.columns, choice)
+        hold_positives(positives, ref.number, folder)
+    return hold(ref, parsed, n_refused, folder)
 
 
-def count_held(held: Held, bounds: tuple[int, int], folder: Path) -> None:
-    """Split and count one held chunk; its `.json` is written last.
+def count_held(
+    held: Held,
+    bounds: tuple[int, int] | None,
+    options: PrepareOptions,
+    folder: Path,
+) -> None:
+    """Draw negatives for, split and count a held chunk; its `.json` is written last.
 
     Parameters
     ----------
     held : Held
-    bounds : int, int                  times at which validation and test begin
+    bounds : (int, int) or None        times at which validation and test begin, for a
+                                       split by time
+    options : PrepareOptions
     folder : Path                      of the work files
+
+    Raises
+    ------
+    DataError                          a positive that no negative exists for, unless
+                                       such rows are to be quarantined
     """
-    parsed = load_parsed(held, folder)
-    times = np.empty(0, np.int64) if parsed.times is None else parsed.times
-    ends = [*np.searchsorted(times, bounds).tolist(), len(times)]
-    with replacing(folder / f"{held.number:06d}.times") as temporary:
-        temporary.write_bytes(times.data)
-    _save(held.number, parsed, None, ends, held.refused, folder)
+    parsed, n_refused = load_parsed(held, folder), held.refused
+    if source_info(options).choice is not None and len(parsed.labels):
+        parsed, n_refused = _with_negatives(parsed, held, options, folder)
+    if bounds is None:
+        order, ends = arrange(parsed.numbers, held.split, options)
+        _save(held.number, parsed, order, ends, n_refused, folder)
+    else:
+        times = np.empty(0, np.int64) if parsed.times is None else parsed.times
+        ends = [*np.searchsorted(times, bounds).tolist(), len(times)]
+        with replacing(folder / f"{held.number:06d}.times") as temporary:
+            temporary.write_bytes(times.data)
+        _save(held.number, parsed, None, ends, n_refused, folder)
+
+
+def _with_negatives(
+    parsed: Parsed, held: Held, options: PrepareOptions, folder: Path
+) -> tuple[Parsed, int]:
+    """Draw the negatives of a chunk; refuse its rows that have none."""
+    choice = source_info(options).choice or ""
+    drawn = with_negatives(parsed, choice, load_positives(folder), options.seed)
+    if not len(drawn.full):
+        return drawn.parsed, held.refused
+    refused = [
+        Refused(
+            held.label,
+            int(parsed.numbers[row]) + held.first_line,
+            NO_CHOICE,
+            _shown_row(parsed, row),
+        )
+        for row in drawn.full.tolist()
+    ]
+    path = folder / f"{held.number:06d}.refused"
+    return drawn.parsed, refuse_more(path, refused, options)
+
+
+def _shown_row(parsed: Parsed, row: int) -> str:
+    """Put the values of a row side by side, for its raw text is gone."""
+    codes = [(column, int(column.codes[row])) for column in parsed.columns.values()]
+    return "\t".join(column.values[code - 1] if code else "" for column, code in codes)
 
 
 def _parse(ref: ChunkRef, options: PrepareOptions, folder: Path) -> tuple[Parsed, int]:

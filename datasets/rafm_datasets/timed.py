@@ -1,8 +1,8 @@
-"""Time splits: chunks are held in time order until the last time of all is known.
+"""Chunks held until something is known of all: the last time, or every positive.
 
-Splits cannot be told while the raw files are read, for the end is not seen yet. So a
-chunk is parsed, sorted by time and written as codes; once all are, the bounds are known
-and the chunks are counted. No text is read twice.
+Time splits cannot be told, nor negatives be drawn, while the raw files are read, for
+the end is not seen yet. So a chunk is parsed, sorted by time if that splits the rows,
+and written as codes; once all are, the chunks are counted. No text is read twice.
 """
 
 from __future__ import annotations
@@ -26,15 +26,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rafm_datasets.options import PrepareOptions
+    from rafm_datasets.scan import ChunkRef
 
 _ARRAYS_PER_COLUMN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A parsed chunk that waits to be split: its rows, last time and fields."""
+    """A parsed chunk that waits to be counted: its rows, last time and fields.
+
+    Row number n is line n + `first_line` of the file `label`.
+    """
 
     number: int
+    label: str
+    split: str | None
+    first_line: int
     rows: tuple[int]
     last_time: int | None
     refused: int
@@ -45,13 +52,13 @@ class Held:
         return folder / f"{self.number:06d}.held"
 
 
-def hold(number: int, parsed: Parsed, n_refused: int, folder: Path) -> Held:
+def hold(ref: ChunkRef, parsed: Parsed, n_refused: int, folder: Path) -> Held:
     """Write a parsed chunk; its `.held.json` is written last and marks it done.
 
     Parameters
     ----------
-    number : int                       of the chunk
-    parsed : Parsed                    in time order
+    ref : ChunkRef
+    parsed : Parsed                    in time order, if there is one
     n_refused : int
     folder : Path                      of the work files
 
@@ -61,8 +68,11 @@ def hold(number: int, parsed: Parsed, n_refused: int, folder: Path) -> Held:
     """
     times = _times(parsed)
     held = Held(
-        number,
-        (len(times),),
+        ref.number,
+        ref.label,
+        ref.split,
+        ref.first_line - ref.first_row,
+        (len(parsed.labels),),
         int(times[-1]) if len(times) else None,
         n_refused,
         {name: c.indptr is not None for name, c in parsed.columns.items()},
@@ -71,7 +81,7 @@ def hold(number: int, parsed: Parsed, n_refused: int, folder: Path) -> Held:
     for column in parsed.columns.values():
         arrays += _to_arrays(column)
     save_arrays(held.path(folder), arrays)
-    write_json(folder / f"{number:06d}.held.json", asdict(held))
+    write_json(folder / f"{ref.number:06d}.held.json", asdict(held))
     return held
 
 
@@ -92,7 +102,7 @@ def load_parsed(held: Held, folder: Path) -> Parsed:
 
     Returns
     -------
-    Parsed                             in time order
+    Parsed                             as it was held
     """
     labels, numbers, times, *rest = load_arrays(held.path(folder))
     columns = {
@@ -101,7 +111,7 @@ def load_parsed(held: Held, folder: Path) -> Parsed:
             range(0, len(rest), _ARRAYS_PER_COLUMN), held.multi.items(), strict=True
         )
     }
-    return Parsed(labels, columns, numbers, times)
+    return Parsed(labels, columns, numbers, times if len(times) else None)
 
 
 def split_bounds(held: Sequence[Held], options: PrepareOptions) -> tuple[int, int]:
@@ -120,7 +130,7 @@ def split_bounds(held: Sequence[Held], options: PrepareOptions) -> tuple[int, in
     last = max((h.last_time for h in held if h.last_time is not None), default=0)
     length, unit = options.period_seconds
     end = (last // unit + 1) * unit
-    n_valid, n_test = options.holdout
+    n_valid, n_test = options.periods[1]
     return end - (n_valid + n_test) * length, end - n_test * length
 
 

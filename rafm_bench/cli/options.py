@@ -60,6 +60,24 @@ class NumbersOf(click.ParamType[Any]):
             self.fail(f"must be {what} with commas between, got {value!r}", param)
 
 
+class LeastCounts(click.ParamType[Any]):
+    """A count for all fields, counts of single fields, or both: 5,C1=10."""
+
+    name = "counts"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return counts by field; that of all fields has the name None."""
+        counts: dict[str | None, int] = {}
+        for part in value.split(","):
+            name, equals, number = part.rpartition("=")
+            if not re.fullmatch(r"[0-9]{1,18}", number) or bool(equals) != bool(name):
+                self.fail(f"must be like 5, or 5,C1=10, got {value!r}", param)
+            counts[name or None] = int(number)
+        return counts
+
+
 class SizeInBytes(click.ParamType[Any]):
     """A number of bytes such as 500MB or 2GiB."""
 

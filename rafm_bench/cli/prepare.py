@@ -6,12 +6,19 @@ from typing import Any
 
 import click
 
-from rafm_bench.cli.options import NumbersOf, SizeInBytes, given, json_option
+from rafm_bench.cli.options import (
+    LeastCounts,
+    NumbersOf,
+    SizeInBytes,
+    given,
+    json_option,
+)
 from rafm_bench.cli.output import show
 from rafm_datasets import source_names
 
 EXAMPLE = """\b
 Examples:
+  rafm-bench prepare table clicks.csv --describe clicks.toml --out data/clicks
   rafm-bench prepare movielens ml-1m/ratings.dat --out data/ml-1m
   rafm-bench prepare libfm train.libfm valid.libfm test.libfm --split given --out data/x
 """
@@ -26,6 +33,12 @@ SOURCE is the format of the raw files: {", ".join(source_names())}.
 @click.command("prepare", epilog=EXAMPLE, help=HELP)
 @click.argument("source")
 @click.argument("raw", metavar="RAW...", nargs=-1, required=True)
+@click.option(
+    "--describe",
+    "description",
+    metavar="FILE.toml",
+    help="For source table: which columns are label, time and fields.",
+)
 @click.option("--out", metavar="DIR", required=True, help="Folder to write.")
 @click.option(
     "--split",
@@ -52,9 +65,12 @@ SOURCE is the format of the raw files: {", ".join(source_names())}.
 @click.option("--seed", metavar="N", type=int, help="Decides the draw [default: 0]")
 @click.option(
     "--min-count",
-    metavar="N",
-    type=int,
-    help="Values seen less often in training are read as rare [default: 1]",
+    "min_counts",
+    metavar="N|FIELD=N,...",
+    type=LeastCounts(),
+    multiple=True,
+    help="Values seen less often in training are read as rare; also by field: 5,C1=10 "
+    "[default: 1]",
 )
 @click.option(
     "--count-splits",
@@ -95,8 +111,19 @@ def command(as_json: bool, **flags: Any) -> None:
     from rafm_bench.errors import leaving
     from rafm_bench.progress import reporter
     from rafm_bench.summary import summarize
-    from rafm_datasets import PrepareOptions, find_finished, prepare
+    from rafm_datasets import (
+        PrepareOptions,
+        find_finished,
+        prepare,
+        read_description,
+    )
 
+    if flags["description"] is not None:
+        flags["description"] = read_description(flags["description"])
+    least = {
+        name: n for counts in flags.pop("min_counts") for name, n in counts.items()
+    }
+    flags |= {"min_count": least.pop(None, None), "field_min_counts": least}
     options = PrepareOptions(**given(flags))
     again = "the same command goes on where it stopped"
     with leaving(again), reporter() as report:

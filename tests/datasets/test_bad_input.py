@@ -11,13 +11,14 @@ import io
 import random
 import tarfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
 from rafm_datasets import DataError, open_prepared
-from tests.datasets.test_sources import AVAZU, FRAPPE, SAMPLES, decoded
+from rafm_datasets.sources.table import parse_description
+from tests.datasets.test_sources import AVAZU, FRAPPE, PLAIN, SAMPLES, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,7 @@ class Row:
     header: str = ""
     number: int | None = None  # which cell must be a number or a moment
     digits_only: bool = False  # ids are numbers of 64 bits
+    options: dict[str, object] = field(default_factory=dict)
 
 
 ROWS = [
@@ -112,6 +114,44 @@ ROWS = [
         "userId,movieId,tag,timestamp",
         number=3,
     ),
+    Row(
+        "amazon",
+        "of_2023.jsonl",
+        '{{"rating": 5.0, "user_id": "{}", "parent_asin": "B003AI2VGA", '
+        '"timestamp": 1393545600000}}',
+        "user",
+    ),
+    Row(
+        "amazon",
+        "of_2023.csv",
+        "{},B003AI2VGA,5,978300000123",
+        "user",
+        ",",
+        "user_id,parent_asin,rating,timestamp",
+        number=2,
+    ),
+    Row(
+        "table",
+        "plain.tsv",
+        "{}\tyes\tx\tOslo",
+        "user",
+        "\t",
+        options={"description": parse_description(PLAIN)},
+    ),
+    Row(
+        "table",
+        "rich.csv",
+        "{},5,1",
+        "u",
+        ",",
+        "u,n,y",
+        number=2,
+        options={
+            "description": parse_description(
+                {"label": "y", "fields": {"u": "categorical", "n": "numeric"}}
+            )
+        },
+    ),
 ]
 N_ROWS, AT = 12, 7
 (LIBFM,) = (row for row in ROWS if row.file == "data.libfm")
@@ -141,7 +181,7 @@ def refusal(
 ) -> str:
     """What is told of a file that is not read; nothing is left that looks finished."""
     with pytest.raises(DataError) as caught:
-        prepare_into(row.source, raw, out=out, **options)
+        prepare_into(row.source, raw, out=out, **options, **row.options)
     with pytest.raises(DataError):
         open_prepared(out)
     message = str(caught.value)
@@ -231,8 +271,8 @@ def test_blank_lines_between_rows_are_passed_over(
     good.write_text(lines(row))
     raw.write_text(lines(row, {AT: "\n" + row.text.format(AT + 1) + "\n"}) + "\n\n")
     options = {"fractions": (1.0, 0.0, 0.0)}
-    found = prepare_into(row.source, raw, **options).frequencies()
-    wanted = prepare_into(row.source, good, **options).frequencies()
+    found = prepare_into(row.source, raw, **options, **row.options).frequencies()
+    wanted = prepare_into(row.source, good, **options, **row.options).frequencies()
     if row.source not in ("frappe", "movielens-tag"):  # the draw goes by line number
         assert found.equals(wanted)
     assert found.shape == wanted.shape
@@ -253,7 +293,7 @@ def test_a_long_id_comes_back_whole_or_is_refused(
         assert "is not a whole number" in told
         assert len(told) < 400
         return
-    data = prepare_into(row.source, raw, fractions=(1.0, 0.0, 0.0))
+    data = prepare_into(row.source, raw, fractions=(1.0, 0.0, 0.0), **row.options)
     entries = [(f, v) for _, es in decoded(data, "train") for f, v, _ in es]
     assert (row.field, value) in entries
 
@@ -265,7 +305,7 @@ def test_the_largest_id_of_64_bits_comes_back_whole(
     largest = str(2**64 - 1)
     raw = tmp_path / row.file
     raw.write_text(lines(row, {AT: row.text.format(largest)}))
-    data = prepare_into(row.source, raw, fractions=(1.0, 0.0, 0.0))
+    data = prepare_into(row.source, raw, fractions=(1.0, 0.0, 0.0), **row.options)
     assert largest in data.frequencies()["value"].to_list()
 
 
@@ -280,8 +320,8 @@ def test_a_header_may_name_the_columns_in_any_order_but_not_be_missing(
     raw.write_text("\n".join(moved) + "\n")
     (tmp_path / "good").mkdir()
     (tmp_path / "good" / row.file).write_text(lines(row))
-    good = prepare_into(row.source, tmp_path / "good" / row.file)
-    assert prepare_into(row.source, raw).fingerprint == good.fingerprint
+    good = prepare_into(row.source, tmp_path / "good" / row.file, **row.options)
+    assert prepare_into(row.source, raw, **row.options).fingerprint == good.fingerprint
     raw.write_text("\n".join(lines(row).splitlines()[1:]) + "\n")
     told = refusal(row, raw, prepare_into, tmp_path / "out")
     assert "line 1: the header " in told
@@ -312,7 +352,7 @@ def test_a_packed_file_that_is_cut_short_is_refused(
         packed.write(gzip.compress(data))
     raw = tmp_path / f"{row.file}{packing}"
     raw.write_bytes(packed.getvalue())
-    assert prepare_into(row.source, raw).rows("train") > 100
+    assert prepare_into(row.source, raw, **row.options).rows("train") > 100
     raw.write_bytes(packed.getvalue()[: -len(packed.getvalue()) // 3])
     told = refusal(row, raw, prepare_into, tmp_path / "out")
     assert "damaged or cut short" in told

@@ -53,7 +53,7 @@ CHANGES = [grow, grow_by_half_a_row, shrink, vanish, rewrite]
 def test_a_file_that_changes_while_it_is_read_is_refused(
     change: Callable[[Path], None], raw: Path, tmp_path: Path
 ) -> None:
-    options = PrepareOptions("movielens", (str(raw),), str(tmp_path / "out"), workers=1)
+    options = PrepareOptions("movielens", (str(raw),), str(tmp_path / "out"), threads=1)
     changed = False
 
     def meanwhile(stage: str, *_: object) -> None:
@@ -74,7 +74,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
 def test_a_run_is_not_resumed_with_a_file_that_changed_since(
     change: Callable[[Path], None], raw: Path, tmp_path: Path
 ) -> None:
-    options = PrepareOptions("movielens", (str(raw),), str(tmp_path / "out"), workers=1)
+    options = PrepareOptions("movielens", (str(raw),), str(tmp_path / "out"), threads=1)
 
     def stop(stage: str, *_: object) -> None:
         if stage == "encode":

@@ -79,7 +79,7 @@ def damage(data: bytes, edits: list[Edit]) -> bytes:
 
 
 def prepare_damaged(
-    source: str, sample: Sample, raw: Path, out: Path, chunk: int, workers: int
+    source: str, sample: Sample, raw: Path, out: Path, chunk: int, threads: int
 ) -> PreparedData | str:
     """Prepare in chunks of that many bytes; a refusal becomes its message."""
     options = {"count_splits": "all", "fractions": (1.0, 0.0, 0.0), **sample.options}
@@ -94,7 +94,7 @@ def prepare_damaged(
                     (str(raw),),
                     str(out),
                     on_bad_row="quarantine",
-                    workers=workers,
+                    threads=threads,
                     **options,  # type: ignore[arg-type]
                 )
             )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TASKS = (".json", ".histogram", ".sums", ".cuts", ".written")
-WORKERS = 2
+THREADS = 2
 PRELOADED = [
     "dask.threaded",
     "rafm_datasets.pipeline",
@@ -103,7 +103,7 @@ def test_a_run_killed_at_many_moments_ends_with_the_same_bytes(
 
     def options(out: str) -> PrepareOptions:
         where = ((str(raw),), str(tmp_path / out))
-        return PrepareOptions("movielens", *where, workers=WORKERS, **given)
+        return PrepareOptions("movielens", *where, threads=THREADS, **given)
 
     assert in_a_process(options("straight")) == 0
     n_tasks = int((tmp_path / "straight.count").read_text())
@@ -114,7 +114,7 @@ def test_a_run_killed_at_many_moments_ends_with_the_same_bytes(
         assert in_a_process(options("out"), moment - len(before)) == -signal.SIGKILL
         after = marks(out)
         assert [name for name in before if after.get(name) != before[name]] == []
-        assert moment <= len(after) < moment + WORKERS
+        assert moment <= len(after) < moment + THREADS
         before = after
         with pytest.raises(DataError, match="half-written"):
             open_prepared(out)

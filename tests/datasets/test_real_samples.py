@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import math
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -12,7 +13,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rafm_datasets import stream
+from rafm_datasets import parse_description, stream
+from rafm_datasets.parquet_text import ParquetText
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +71,11 @@ def test_the_split_files_of_frappe_give_its_stat_in_every_line(
         count_splits="all",
     )
     assert [data.rows(split) for split in SPLITS] == [202_027, 57_722, 28_860]
+    seen = [
+        int((data.frequencies()[f"{split}_count"] > 0).sum())
+        for split in ("valid", "test")
+    ]
+    assert seen == [5_292, 5_187]
     positives = [data.manifest.splits[split].positives for split in SPLITS]
     assert positives == [67_604, 19_063, 9_536]
     counted = all_counts(data).select("value", "count", "positives").rows()
@@ -97,6 +104,9 @@ def test_the_raw_log_of_frappe_gives_the_positive_counts_of_its_stat(
     counted = table.select("field", "value", "positives").rows()
     found = {id_of[name, value]: int(p) for name, value, p in counted}
     assert found == {i: p for i, (_, _, p) in stat.items()}
+    assert len(found) == 5_382
+    n_values = [field.n_features - 2 for field in data.fields]
+    assert n_values == [957, 4_082, 7, 7, 2, 3, 2, 9, 80, 233]
     context = table.filter(pl.col("field") != "item").select("field", "value", "count")
     for name, value, count in context.rows():  # negatives keep user and context
         assert count == stat[id_of[name, value]][1]
@@ -111,6 +121,27 @@ def test_movielens_1m_has_its_rows_stars_users_and_movies(
     assert label_counts(data) == dict(zip([1, 2, 3, 4, 5], stars, strict=True))
     assert sum(map(data.rows, SPLITS)) == 487_650
     assert [field.n_features - 2 for field in data.fields] == [2_999, 3_615]
+
+
+def test_the_pairs_of_movielens_1m_come_from_parquet_in_the_order_of_the_ratings(
+    prepare_into: Prepare, real_data: Path
+) -> None:
+    raw = real_data / "ml-1m" / "ratings-pairs-only.parquet"
+    n_values = {}
+    for label, name in (("movieID", "userID"), ("userID", "movieID")):
+        described = parse_description({"label": label})
+        data = prepare_into("table", raw, count_splits="all", description=described)
+        assert sum(map(data.rows, SPLITS)) == 1_000_209
+        n_values[name] = data.fields[0].n_features - 2
+    assert n_values == {"userID": 6_040, "movieID": 3_706}
+    head = real_data / "ml-1m" / "ratings.users-1-2999.dat.gz"
+    with gzip.open(head, "rb") as file:
+        expected = [tuple(line.split(b"::")[:2]) for line in file]
+    with raw.open("rb") as file:
+        lines = io.BufferedReader(ParquetText(file, (), raw.name))
+        assert next(lines) == b"userID\x1fmovieID\n"
+        pairs = [tuple(next(lines).rstrip(b"\n").split(b"\x1f")) for _ in expected]
+    assert pairs == expected
 
 
 def test_movielens_latest_small_has_its_rows_users_and_movies(
@@ -208,6 +239,7 @@ def test_criteo_has_its_rows_clicks_and_distinct_values(
     with gzip.open(raw[0], "rt") as file:
         cells = [line.rstrip("\n").split("\t")[1:] for line in file]
     of_field = [{row[j] for row in cells} - {""} for j in range(39)]
+    assert sum(map(len, of_field[:13])) == 7_163
     assert sum(map(len, of_field[13:])) == 34_431
     n_values = [field.n_features - 2 for field in data.fields]
     assert n_values[13:] == [len(values) for values in of_field[13:]]

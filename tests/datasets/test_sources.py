@@ -16,10 +16,11 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from rafm_datasets import source_names
+from rafm_datasets import DataError, parse_description, source_names, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,9 +193,10 @@ def tags(
 
 def reviews(
     write: Callable[[str, str, float, int], str],
+    header: str = "",
 ) -> Callable[[random.Random, int], tuple[str, list[Row]]]:
     def make(draw: random.Random, n_rows: int) -> tuple[str, list[Row]]:
-        text = ""
+        text = header
         rows: list[Row] = []
         for _ in range(n_rows):
             user, item = f"A{skewed(draw, 300):013d}", f"B{skewed(draw, 900):09d}"
@@ -227,11 +229,99 @@ def json_line(user: str, item: str, stars: float, time: int) -> str:
     return json.dumps(review) + "\n"
 
 
+def plain_table(draw: random.Random, n_rows: int) -> tuple[str, list[Row]]:
+    """Lines without header, two categories; labels by a list of texts."""
+    lines: list[str] = []
+    rows: list[Row] = []
+    for _ in range(n_rows):
+        label = draw.choice(["yes", "no"])
+        city = draw.choice(["Oslo", 'a "b"', "d\u00e9j\u00e0", None])
+        user = str(skewed(draw, 300))
+        lines.append("\t".join([user, label, "unused", city or ""]) + "\n")
+        entries = (("city", city, 1.0), ("user", user, 1.0))
+        rows.append((float(label == "yes"), entries))
+    return "".join(lines), rows
+
+
+def rich_table(draw: random.Random, n_rows: int) -> tuple[str, list[Row]]:
+    """Quoted cells, numbers in buckets of each kind, values with weights."""
+    text = 'user,"price, net",age,size,tags,stars\n'
+    rows: list[Row] = []
+    for _ in range(n_rows):
+        user = f'u"{skewed(draw, 99)}", {draw.randint(0, 1)}'
+        price = None if draw.random() < 0.2 else skewed(draw, 10**6) - 3
+        age, size = draw.randint(1, 99), draw.randint(-40, 40) / 8
+        stars = draw.randint(1, 10) / 2
+        names = [f"t{skewed(draw, 30)}" for _ in range(draw.randint(0, 4))]
+        tags = [(name, draw.choice([1.0, 0.5, 2.0])) for name in names]
+        cells = [
+            '"' + user.replace('"', '""') + '"',
+            "" if price is None else str(price),
+            str(age),
+            str(size),
+            "|".join(n if w == 1 else f"{n}:{w}" for n, w in tags),
+            f"{stars:g}",
+        ]
+        text += ",".join(cells) + "\n"
+        band = max([e for e in (18, 30, 65) if e <= age], default="<18")
+        one = {"user": user, "price, net": bucket(price), "age": str(band)}
+        one["size"] = f"{math.floor(size / 0.5) * 0.5:g}"
+        entries = [(name, value, 1.0) for name, value in one.items()]
+        entries += [("tags", n, w) for n, w in tags] or [("tags", None, 1.0)]
+        rows.append((stars, tuple(entries)))
+    return text, rows
+
+
+PLAIN = {
+    "label": "bought",
+    "positive": ["yes"],
+    "negative": ["no"],
+    "columns": ["user", "bought", "note", "city"],
+    "fields": {"city": "categorical", "user": "categorical"},
+}
+RICH = {
+    "label": "stars",
+    "fields": {
+        "*": "categorical",
+        "price, net": "numeric",
+        "age": {"edges": [18, 30, 65]},
+        "size": {"width": 0.5},
+        "tags": {"separator": "|", "value_separator": ":"},
+    },
+}
+
+
+def line_of_2023(user: str, item: str, stars: float, time: int) -> str:
+    review = {
+        "rating": stars,
+        "title": "user_id",
+        "asin": "B000000000",
+        "parent_asin": item,
+        "user_id": user,
+        "timestamp": 1000 * time + 7,
+        "images": [{"small": "a.jpg"}],
+        "verified_purchase": True,
+    }
+    return json.dumps(review) + "\n"
+
+
 SAMPLES = {
+    "table": [
+        Sample("plain.tsv", plain_table, {"description": parse_description(PLAIN)}),
+        Sample("rich.csv", rich_table, {"description": parse_description(RICH)}),
+    ],
     "amazon": [
         Sample("movies.txt", reviews(snap_block)),
         Sample("reviews.json", reviews(json_line)),
         Sample("ratings.csv", reviews(lambda u, i, s, t: f"{u},{i},{s},{t}\n")),
+        Sample("of_2023.jsonl", reviews(line_of_2023)),
+        Sample(
+            "of_2023.csv",
+            reviews(
+                lambda u, i, s, t: f"{u},{i},{s},{t}123,B01 B02\n",
+                "user_id,parent_asin,rating,timestamp,history\n",
+            ),
+        ),
         Sample("of_2018.csv", reviews(lambda u, i, s, t: f"{i},{u},{s},{t}\n")),
     ],
     "libffm": [Sample("data.ffm", libffm)],
@@ -330,6 +420,23 @@ def test_counts_and_ids_are_those_of_a_naive_count_of_train(
             for label, entries in shown
         ]
         assert ids_of(data, split) == wanted
+
+
+def test_a_field_can_have_a_least_count_of_its_own(
+    prepare_into: Prepare, tmp_path: Path
+) -> None:
+    path, _ = made(SAMPLES["avazu"][0], tmp_path)
+    options = {"min_count": 2, "field_min_counts": {"C1": 9, "C21": 1}}
+    data = prepare_into("avazu", path, **options)
+    values = data.frequencies().filter(kind="value")
+    least = dict(values.group_by("field").agg(pl.col("train_count").min()).rows())
+    assert least["C1"] >= 9
+    assert least["C21"] == 1
+    assert min(n for name, n in least.items() if name != "C21") == 2
+    assert data.manifest.parameters["field_min_counts"] == options["field_min_counts"]
+    assert verify(data.folder).sound
+    with pytest.raises(DataError, match="with other parameters"):
+        prepare_into("avazu", path, out=str(data.folder), min_count=2)
 
 
 def naive_frequencies(

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 import pytest
 
-from rafm_datasets import DataError, PrepareOptions, prepare, source_names
+from rafm_datasets import (
+    DataError,
+    PrepareOptions,
+    parse_description,
+    prepare,
+    source_names,
+)
 from rafm_datasets.sources import load_source
 
 if TYPE_CHECKING:
@@ -153,8 +159,12 @@ def test_only_sources_with_a_time_are_split_by_it(
     source: str, prepare_into: Prepare, tmp_path: Path
 ) -> None:
     (tmp_path / "raw.txt").write_text("1 2\n")
-    with pytest.raises(DataError, match="have no time to split by; give another"):
-        prepare_into(source, tmp_path / "raw.txt", split="time")
+    options = {}
+    if source == "table":
+        content = {"label": "y", "columns": ["y", "u"], "format": "csv"}
+        options = {"description": parse_description({**content, "separator": " "})}
+    with pytest.raises(DataError, match=r"no time to split by; (give|name)"):
+        prepare_into(source, tmp_path / "raw.txt", split="time", **options)
 
 
 @pytest.mark.parametrize(

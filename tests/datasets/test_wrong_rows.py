@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rafm_datasets import DataError, source_names
+from rafm_datasets import DataError, parse_description, source_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,7 @@ CASES = [
         7,
         "is cut short or lacks review/time",
     ),
+    ("amazon", "user_id,asin,rating,timestamp\n", 1, "the header lacks parent_asin"),
     ("amazon", BLOCK.replace("review/text", "review/time"), 1, "repeats review/time"),
     ("amazon", BLOCK.replace("3.0", "7.0"), 1, "rating '7.0' is not above 0 and up"),
     ("amazon", BLOCK.replace("A141", "A 14"), 1, "user 'A 14HP4LYPWMSR' is not an id"),
@@ -100,7 +101,14 @@ CASES = [
     ("movielens", "1::2::3::4\n\u0661::2::3::4\n", 2, "is not a whole number"),
     ("movielens", "1\t2\t3\t4\n\t\t\t\n1\n", 2, "rating is missing"),
     ("movielens", "1::2::3::1e300\n", 1, "is no time in seconds"),
+    ("table", "1,a\n", 1, "the header lacks y"),
+    ("table", "y,u,u\n1,a,b\n", 1, "names a column twice"),
+    ("table", "y,u\n1,a\n,b\n", 3, "y is missing"),
+    ("table", "y,u\n1,a\nyes,b\n", 3, "y 'yes' is not a number (the description says"),
+    ("table", 'y,u\n1,a\n1,"b\n', 3, "a quote that is not closed"),
+    ("table", 'y,u\n1,"a\na"\n1,b,c\n', 4, "has 3 fields instead of 2"),
 ]
+OPTIONS = {"table": {"description": parse_description({"label": "y", "format": "csv"})}}
 
 
 def test_every_source_of_the_table_has_cases() -> None:
@@ -118,7 +126,7 @@ def test_a_row_or_header_that_is_wrong_is_told_with_its_place(
 ) -> None:
     (tmp_path / "raw.txt").write_text(text)
     with pytest.raises(DataError) as caught:
-        prepare_into(source, tmp_path / "raw.txt")
+        prepare_into(source, tmp_path / "raw.txt", **OPTIONS.get(source, {}))
     message = str(caught.value)
     assert f"raw.txt, line {line}: " in message
     assert reason in message

@@ -23,6 +23,7 @@ SOURCES = {
     "libfm": "rafm_datasets.sources.libfm",
     "movielens": "rafm_datasets.sources.movielens",
     "movielens-tag": "rafm_datasets.sources.movielens_tag",
+    "table": "rafm_datasets.sources.table",
 }
 
 
@@ -32,9 +33,9 @@ class SourceInfo:
 
     `members` are the file names to look for in a folder or archive, best first;
     `fields` is empty when they are known from the data only, and a field that no row
-    has is left out; `lists` says that a field may hold several values; `whole` that a
-    file is parsed in one piece; `timed` that rows have a time; `rows_per_record` how
-    many rows one raw record may give.
+    has is left out; `lists` says that a field may hold several values; `timed` that
+    rows have a time; `choice` that all rows are positives, and in which field the
+    negatives that are drawn for them differ.
     """
 
     fields: tuple[str, ...]
@@ -44,9 +45,8 @@ class SourceInfo:
     licence: str
     members: tuple[str, ...] = ()
     lists: bool = False
-    whole: bool = False
     timed: bool = False
-    rows_per_record: int = 1
+    choice: str | None = None
 
 
 class Source(Protocol):
@@ -91,6 +91,24 @@ class Source(Protocol):
         ------
         BadRows                        records that cannot be read, with reasons
         """
+
+
+def source_info(options: PrepareOptions) -> SourceInfo:
+    """Give the facts on a source, a described table's own ones included.
+
+    Parameters
+    ----------
+    options : PrepareOptions           settled, if they have a description
+
+    Returns
+    -------
+    SourceInfo
+    """
+    if options.description is None:
+        return load_source(options.source).INFO
+    from rafm_datasets.sources.table import table_info
+
+    return table_info(options.description)
 
 
 def source_names() -> tuple[str, ...]:

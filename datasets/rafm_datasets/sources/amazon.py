@@ -21,7 +21,13 @@ from rafm_datasets.columns import (
     require_present,
     times_of,
 )
-from rafm_datasets.delimited import Dialect, read_delimited, record_starts, shielded
+from rafm_datasets.delimited import (
+    Dialect,
+    csv_dialect,
+    read_delimited,
+    record_starts,
+    shielded,
+)
 from rafm_datasets.errors import DataError
 from rafm_datasets.sources import SourceInfo
 from rafm_datasets.sources.movielens import star_ratings
@@ -37,16 +43,17 @@ if TYPE_CHECKING:
 INFO = SourceInfo(
     fields=("user", "item"),
     task="regression",
-    layout="movies.txt (blocks of `key: value`), JSON lines of 2014 and 2018, "
-    "or CSV of user, item, rating, time without header",
+    layout="movies.txt (blocks of `key: value`), JSON lines of 2014, 2018 or 2023, "
+    "or CSV of user, item, rating, time (2023: with header)",
     page="https://snap.stanford.edu/data/web-Movies.html",
     licence="none stated; cite McAuley and Leskovec 2013 (2014: McAuley et al. 2015)",
-    members=("movies.txt", "*.json", "*.csv"),
+    members=("movies.txt", "*.json", "*.jsonl", "*.csv"),
     timed=True,
 )
 _COLUMNS = ("user", "item", "rating", "time")
 _BLOCKS = ("review/userId", "product/productId", "review/score", "review/time")
 _JSON = ("reviewerID", "asin", "overall", "unixReviewTime")
+_OF_2023 = ("user_id", "parent_asin", "rating", "timestamp")  # time in milliseconds
 _PRODUCT = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]")
 
 
@@ -54,7 +61,9 @@ def dialect(name: str, head: bytes, options: PrepareOptions) -> Dialect:
     """Tell the layout from the first line, as in `Source.dialect`."""
     del options
     if head.startswith(b"{"):
-        return Dialect(columns=_JSON)
+        return Dialect(columns=_OF_2023 if b'"user_id"' in head else _JSON)
+    if head.startswith(b"user_id,"):
+        return csv_dialect(name, head, _OF_2023, "the ratings CSV of 2023")
     if head.startswith((b"product/", b"review/")):
         return Dialect(columns=_BLOCKS, framing="block", encoding="latin-1")
     cells = head.decode("utf-8", "replace").split(",")
@@ -66,25 +75,29 @@ def dialect(name: str, head: bytes, options: PrepareOptions) -> Dialect:
             return Dialect(columns=("item", "user", "rating", "time"), separator=",")
     raise DataError(
         f"{name}, line 1: neither a block of `key: value` lines, nor JSON, nor user, "
-        f"item, rating, time without header (it reads {head[:80]!r}); give movies.txt, "
-        "JSON lines or a ratings CSV"
+        f"item, rating, time (it reads {head[:80]!r}); give movies.txt, JSON lines or "
+        "a ratings CSV"
     )
 
 
 def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
     """Read and check ratings, as in `Source.parse`."""
     del options
-    if dialect.columns == _JSON:
-        frame = _read_json(data)
+    of_2023 = _OF_2023[0] in dialect.columns
+    if dialect.columns in (_JSON, _OF_2023) and not dialect.header_lines:
+        frame = _read_json(data, dialect.columns)
     elif dialect.columns == _BLOCKS:
         frame = _read_blocks(data)
     else:
         frame = read_delimited(data, dialect)
+    if of_2023:
+        frame = frame.rename(dict(zip(_OF_2023, _COLUMNS, strict=True)))
+    times = times_of(frame["time"], "time", per_second=1000 if of_2023 else 1)
     return Parsed(
         labels=star_ratings(frame["rating"]),
         columns={name: _ids(frame[name], name) for name in INFO.fields},
         numbers=np.arange(len(frame)),
-        times=times_of(frame["time"], "time"),
+        times=times,
     )
 
 
@@ -96,35 +109,41 @@ def _ids(texts: pl.Series, name: str) -> Column:
     return column
 
 
-def _read_json(data: bytes) -> pl.DataFrame:
+def _read_json(data: bytes, keys: tuple[str, ...]) -> pl.DataFrame:
     lines = data.removesuffix(b"\n").split(b"\n")
     blank = [row for row, line in enumerate(lines) if not line.strip(b" \t\r")]
     if blank:
         raise BadRows([(row, "") for row in blank])
-    frame = _json_frame(data)
+    frame = _json_frame(data, keys)
     if frame is None or len(frame) != len(lines):
-        raise BadRows([(row, _json_defect(lines[row])) for row in _unread(lines, 0)])
-    return frame.rename(dict(zip(_JSON, _COLUMNS, strict=True)))
+        raise BadRows(
+            [(row, _json_defect(lines[row])) for row in _unread(lines, keys, 0)]
+        )
+    return (
+        frame
+        if keys == _OF_2023
+        else frame.rename(dict(zip(keys, _COLUMNS, strict=True)))
+    )
 
 
-def _json_frame(data: bytes) -> pl.DataFrame | None:
+def _json_frame(data: bytes, keys: tuple[str, ...]) -> pl.DataFrame | None:
     try:
-        return pl.read_ndjson(shielded(data), schema=dict.fromkeys(_JSON, pl.String))
+        return pl.read_ndjson(shielded(data), schema=dict.fromkeys(keys, pl.String))
     except pl.exceptions.PolarsError:
         return None
 
 
-def _unread(lines: list[bytes], first: int) -> Iterator[int]:
+def _unread(lines: list[bytes], keys: tuple[str, ...], first: int) -> Iterator[int]:
     """Find the lines that Polars does not take for one object, by halving."""
-    frame = _json_frame(b"\n".join(lines))
+    frame = _json_frame(b"\n".join(lines), keys)
     if frame is not None and len(frame) == len(lines):
         return
     if len(lines) == 1:
         yield first
         return
     half = len(lines) // 2
-    yield from _unread(lines[:half], first)
-    yield from _unread(lines[half:], first + half)
+    yield from _unread(lines[:half], keys, first)
+    yield from _unread(lines[half:], keys, first + half)
 
 
 def _json_defect(line: bytes) -> str:

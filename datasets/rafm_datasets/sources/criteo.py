@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from rafm_datasets.buckets import by_log
 from rafm_datasets.columns import (
     Column,
     Parsed,
@@ -66,9 +67,7 @@ def _bucketed(column: Column, name: str) -> Column:
     """Turn integers into categories: floor(log(x)^2) above 2, else themselves."""
     number = column.values.cast(pl.Int64, strict=False)
     require(column, number.is_not_null(), lambda text: f"{name} {text} is no integer")
-    log = number.clip(lower_bound=3).cast(pl.Float64).log()
-    bucket = (log * log).floor().cast(pl.Int64)
-    return convert(column, bucket.zip_with(number > 2, number).cast(pl.String))
+    return convert(column, by_log(number))
 
 
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rafm_datasets.columns import encode_text, require_present
+import numpy as np
+
+from rafm_datasets.columns import Parsed, encode_text, require_present
 from rafm_datasets.delimited import Dialect, csv_dialect, read_delimited
-from rafm_datasets.negatives import PER_POSITIVE, with_negatives
 from rafm_datasets.sources import SourceInfo
 
 if TYPE_CHECKING:
-    from rafm_datasets.columns import Parsed
     from rafm_datasets.options import PrepareOptions
     from rafm_datasets.sources import Source
 
@@ -32,8 +32,7 @@ INFO = SourceInfo(
     page="https://github.com/irecsys/CARSKit/tree/master/context-aware_data_sets",
     licence="research only, no redistribution; cite Baltrunas et al. 2015",
     members=("frappe.csv",),
-    whole=True,
-    rows_per_record=1 + PER_POSITIVE,
+    choice="item",
 )
 
 
@@ -44,12 +43,13 @@ def dialect(name: str, head: bytes, options: PrepareOptions) -> Dialect:
 
 
 def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
-    """Read the positives and draw the negatives, as in `Source.parse`."""
+    """Read and check positives, as in `Source.parse`."""
+    del options
     frame = read_delimited(data, dialect)
     columns = {name: encode_text(frame[name]) for name in INFO.fields}
     for name in ("user", "item"):
         require_present(columns[name], name)
-    return with_negatives(columns, "item", options.seed)
+    return Parsed(np.ones(len(frame), np.float32), columns, np.arange(len(frame)))
 
 
 if TYPE_CHECKING:

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rafm_datasets.columns import encode_text, require_present, times_of
+from rafm_datasets.columns import Parsed, encode_text, require_present, times_of
 from rafm_datasets.delimited import Dialect, csv_dialect, read_delimited
-from rafm_datasets.negatives import PER_POSITIVE, with_negatives
 from rafm_datasets.sources import SourceInfo
 from rafm_datasets.sources.movielens import whole_numbers
 
 if TYPE_CHECKING:
-    from rafm_datasets.columns import Parsed
     from rafm_datasets.options import PrepareOptions
     from rafm_datasets.sources import Source
 
@@ -25,9 +23,8 @@ INFO = SourceInfo(
     page="https://grouplens.org/datasets/movielens/",
     licence="GroupLens: research, no redistribution (ml-latest: under the same terms)",
     members=("tags.csv", "tags.dat"),
-    whole=True,
     timed=True,
-    rows_per_record=1 + PER_POSITIVE,
+    choice="tag",
 )
 _COLUMNS = ("userId", "movieId", "tag", "timestamp")
 
@@ -42,7 +39,8 @@ def dialect(name: str, head: bytes, options: PrepareOptions) -> Dialect:
 
 
 def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
-    """Read the positives and draw the negatives, as in `Source.parse`."""
+    """Read and check positives, as in `Source.parse`."""
+    del options
     frame = read_delimited(data, dialect)
     times = times_of(frame["timestamp"], "timestamp")
     tag = encode_text(frame["tag"])
@@ -52,8 +50,8 @@ def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
         "item": whole_numbers(frame["movieId"], "movie"),
         "tag": tag,
     }
-    parsed = with_negatives(columns, "tag", options.seed)
-    return parsed._replace(times=np.repeat(times, INFO.rows_per_record))
+    labels = np.ones(len(frame), np.float32)
+    return Parsed(labels, columns, np.arange(len(frame)), times)
 
 
 if TYPE_CHECKING:
