@@ -111,7 +111,7 @@ def hold_positives(positives: Positives, number: int, folder: Path) -> None:
     with replacing(folder / f"{number:06d}.choices") as temporary:
         positives.choices.to_frame("choice").write_ipc(temporary)
     with replacing(folder / f"{number:06d}.pairs") as temporary:
-        positives.pairs.tofile(temporary)
+        temporary.write_bytes(positives.pairs.data)
 
 
 def merge_positives(numbers: Sequence[int], folder: Path, memory: int) -> None:
@@ -138,7 +138,7 @@ def merge_positives(numbers: Sequence[int], folder: Path, memory: int) -> None:
         for part in range(n_ranges):
             low, high = ((part + i << 64) // n_ranges for i in (0, 1))
             pieces = [_between(path, low, high) for path in paths]
-            _distinct(np.concatenate([_NONE, *pieces])).tofile(file)
+            file.write(_distinct(np.concatenate([_NONE, *pieces])).data)
     for path in paths:
         path.unlink()
 

@@ -47,6 +47,7 @@ CASES = [
         7,
         "is cut short or lacks review/time",
     ),
+    ("amazon", "A2IB,B003AI2VGA,5.0,1588687728923\n", 1, "the header is missing"),
     ("amazon", "user_id,asin,rating,timestamp\n", 1, "the header lacks parent_asin"),
     ("amazon", BLOCK.replace("review/text", "review/time"), 1, "repeats review/time"),
     ("amazon", BLOCK.replace("3.0", "7.0"), 1, "rating '7.0' is not above 0 and up"),

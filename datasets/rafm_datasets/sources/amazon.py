@@ -62,11 +62,16 @@ def dialect(name: str, head: bytes, options: PrepareOptions) -> Dialect:
     del options
     if head.startswith(b"{"):
         return Dialect(columns=_OF_2023 if b'"user_id"' in head else _JSON)
-    if head.startswith(b"user_id,"):
+    if b"user_id" in head.split(b","):
         return csv_dialect(name, head, _OF_2023, "the ratings CSV of 2023")
     if head.startswith((b"product/", b"review/")):
         return Dialect(columns=_BLOCKS, framing="block", encoding="latin-1")
     cells = head.decode("utf-8", "replace").split(",")
+    if len(cells) == len(_COLUMNS) and re.fullmatch(r"\d{12,13}", cells[3]):
+        raise DataError(
+            f"{name}, line 1: the header is missing, for time {cells[3]} is in "
+            f"milliseconds, as in the files of 2023; put {','.join(_OF_2023)} above"
+        )
     if len(cells) == len(_COLUMNS):
         is_product = [bool(_PRODUCT.fullmatch(cell)) for cell in cells[:2]]
         if is_product == [False, True]:
