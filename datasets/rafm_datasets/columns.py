@@ -93,6 +93,8 @@ def _as_integers(view: Any) -> Any:
     if lengths.max(initial=0) > _SHORT:
         return None
     integers = np.ndarray((len(view),), np.int64, views, 4, (_VIEW,)).copy()
+    if np.count_nonzero(integers.view(np.uint8)) != lengths.sum(dtype=np.int64):
+        return None  # a NUL that belongs to a text
     return pa.Int64Array.from_buffers(
         pa.int64(), len(view), [validity, pa.py_buffer(integers.data)], view.null_count
     )

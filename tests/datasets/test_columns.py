@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from rafm_datasets.columns import encode_text
 
-SHORT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4)
+SHORT = st.text(
+    st.sampled_from("ab\0\u00e9") | st.characters(codec="utf-8"), max_size=4
+)
 LONG = st.text(st.characters(codec="utf-8"), max_size=20)
 
 
