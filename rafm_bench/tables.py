@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from rafm_bench.evaluate import Evaluation
     from rafm_bench.explain import Feature
     from rafm_bench.run import Run
-    from rafm_datasets import SourceInfo, Verification
+    from rafm_datasets import EncodedFile, SourceInfo, Verification
 
 
 def table(*columns: str, left: int = 1) -> Table:
@@ -73,6 +74,30 @@ def show_verification(found: Verification, console: Console) -> None:
     console.print(f"{found.folder} has {count} in {seen}:", highlight=False)
     for problem in found.problems:
         console.print(f"  {problem}", markup=False, highlight=False)
+
+
+def encoded_as_dict(encoded: EncodedFile) -> dict[str, Any]:
+    """Return what an encoded file holds, as JSON has it."""
+    return {**asdict(encoded), "path": str(encoded.path)}
+
+
+def show_encoded(encoded: EncodedFile, console: Console) -> None:
+    """Print what became of new rows, and where their values are not known."""
+    labels = "with labels" if encoded.labeled else "without labels"
+    console.print(f"{encoded.rows:,} rows {labels} in {encoded.path}", highlight=False)
+    if encoded.quarantined_rows:
+        console.print(f"rows set aside: {encoded.quarantined_rows:,}")
+    counts = {
+        name: (encoded.unknown[name], encoded.missing[name]) for name in encoded.fields
+    }
+    if not any(map(any, counts.values())):
+        console.print("every value is known to the data, none is missing")
+        return
+    shown = table("field", "unknown (rare)", "missing (null)")
+    for name, pair in counts.items():
+        if any(pair):
+            shown.add_row(name, *(f"{count:,}" for count in pair))
+    console.print(shown)
 
 
 def show_metrics(evaluation: Evaluation, console: Console) -> None:

@@ -9,6 +9,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rafm_datasets.encoded import EncodedFile as EncodedFile
+    from rafm_datasets.encoded import open_encoded as open_encoded
+    from rafm_datasets.encoded import stream_encoded as stream_encoded
+    from rafm_datasets.encoding import EncodeOptions as EncodeOptions
+    from rafm_datasets.encoding import encode_like as encode_like
     from rafm_datasets.epochs import stream as stream
     from rafm_datasets.errors import DataError as DataError
     from rafm_datasets.execute import Progress as Progress
@@ -34,6 +39,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "DataError": "errors",
+    "EncodeOptions": "encoding",
+    "EncodedFile": "encoded",
     "Field": "manifest",
     "Generated": "generation",
     "Manifest": "manifest",
@@ -45,15 +52,18 @@ _HOMES = {
     "SOURCES": "sources",
     "SourceInfo": "sources",
     "Verification": "verification",
+    "encode_like": "encoding",
     "find_finished": "pipeline",
     "generate": "generation",
     "generator_names": "generators",
     "load_source": "sources",
     "mixing": "mixture",
+    "open_encoded": "encoded",
     "open_prepared": "prepared",
     "prepare": "pipeline",
     "source_names": "sources",
     "stream": "epochs",
+    "stream_encoded": "encoded",
     "verify": "verification",
 }
 __all__ = sorted(_HOMES)

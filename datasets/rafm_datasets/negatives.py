@@ -14,23 +14,28 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from rafm_datasets.options import PrepareOptions
+
 PER_POSITIVE = 2
 _TRIES = 32  # then the free choices are listed: a user has taken almost all of them
 
 
-def with_negatives(columns: Mapping[str, Column], choice: str, seed: int) -> Parsed:
+def with_negatives(
+    columns: Mapping[str, Column], choice: str, options: PrepareOptions
+) -> Parsed:
     """Follow every positive row by negatives that differ in one field.
 
     Parameters
     ----------
     columns : mapping of Column        the positives; one value a row
     choice : str                       the field that differs, e.g. "item"
-    seed : int
+    options : PrepareOptions           its seed and purpose
 
     Returns
     -------
     Parsed                             labels 1, 0, 0, 1, ...; row i gives the numbers
-                                       3 i, 3 i + 1, 3 i + 2
+                                       3 i, 3 i + 1, 3 i + 2; to encode, the
+                                       positives alone
 
     Raises
     ------
@@ -41,9 +46,13 @@ def with_negatives(columns: Mapping[str, Column], choice: str, seed: int) -> Par
     The draw depends on the seed, the row's number and the set of positives only.
     """
     chosen = columns[choice]
+    if options.purpose == "encode":
+        n_positives = len(chosen.codes)
+        labels = np.ones(n_positives, np.float32)
+        return Parsed(labels, columns, np.arange(n_positives) * (1 + PER_POSITIVE))
     rank = _rank(chosen)
     context = _groups([c.codes for name, c in columns.items() if name != choice])
-    drawn = _draw(context, rank[chosen.codes - 1], len(rank), seed)
+    drawn = _draw(context, rank[chosen.codes - 1], len(rank), options.seed)
     code_of_rank = np.argsort(rank).astype(np.int32) + np.int32(1)
     codes = np.column_stack([chosen.codes, code_of_rank[drawn]]).reshape(-1)
     size = 1 + PER_POSITIVE

@@ -27,6 +27,9 @@ class PrepareOptions:
     before them into validation; `period` is a number of hours, days or weeks (12h, 1d,
     2w), counted back from the end of the last hour (or day) of the data.
 
+    With purpose "encode" rows are read to be given the ids of prepared data: labels may
+    be absent, and a source of positives draws no negatives.
+
     `parameters` are those that shape the data; the rest only says where the work is
     done and may differ between a run and its resumption.
     """
@@ -44,6 +47,7 @@ class PrepareOptions:
     task: Task | None = None
     hour: Literal["split", "drop"] | None = None
     on_bad_row: Literal["stop", "quarantine"] = "stop"
+    purpose: Literal["prepare", "encode"] = "prepare"
     memory_limit: int | None = None
     workers: int | None = None
     overwrite: bool = False

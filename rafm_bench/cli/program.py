@@ -22,6 +22,7 @@ COMMANDS = (
     "explain",
     "train",
     "evaluate",
+    "encode",
     "predict",
     "compare",
     "export",

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rafm_datasets import PrepareOptions
 from rafm_datasets.columns import BadRows, encode_text
 from rafm_datasets.negatives import with_negatives
 
@@ -23,7 +24,9 @@ def texts(rows: list[tuple[str, str]], seed: int) -> list[tuple[str, str]]:
         "user": encode_text(pl.Series([user for user, _ in rows])),
         "item": encode_text(pl.Series([item for _, item in rows])),
     }
-    parsed = with_negatives(columns, "item", seed)
+    parsed = with_negatives(
+        columns, "item", PrepareOptions("frappe", ("raw",), "out", seed=seed)
+    )
     assert parsed.labels.tolist() == [1, 0, 0] * len(rows)
     assert parsed.numbers.tolist() == list(range(3 * len(rows)))
     user, item = parsed.columns["user"], parsed.columns["item"]

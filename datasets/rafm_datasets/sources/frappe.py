@@ -49,7 +49,7 @@ def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
     columns = {name: encode_text(frame[name]) for name in INFO.fields}
     for name in ("user", "item"):
         require_present(columns[name], name)
-    return with_negatives(columns, "item", options.seed)
+    return with_negatives(columns, "item", options)
 
 
 if TYPE_CHECKING:

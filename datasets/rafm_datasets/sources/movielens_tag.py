@@ -52,8 +52,8 @@ def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
         "item": whole_numbers(frame["movieId"], "movie"),
         "tag": tag,
     }
-    parsed = with_negatives(columns, "tag", options.seed)
-    return parsed._replace(times=np.repeat(times, INFO.rows_per_record))
+    parsed = with_negatives(columns, "tag", options)
+    return parsed._replace(times=times[parsed.numbers // INFO.rows_per_record])
 
 
 if TYPE_CHECKING:
