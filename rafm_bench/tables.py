@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rafm_bench.evaluate import Evaluation
     from rafm_bench.explain import Feature
     from rafm_bench.run import Run
-    from rafm_datasets import EncodedFile, SourceInfo, Verification
+    from rafm_datasets import Download, EncodedFile, Fetched, SourceInfo, Verification
 
 
 def table(*columns: str, left: int = 1) -> Table:
@@ -74,6 +74,29 @@ def show_verification(found: Verification, console: Console) -> None:
     console.print(f"{found.folder} has {count} in {seen}:", highlight=False)
     for problem in found.problems:
         console.print(f"  {problem}", markup=False, highlight=False)
+
+
+def show_downloads(entries: Mapping[str, Download], console: Console) -> None:
+    """Print what can be fetched, and what by hand, a paragraph each."""
+    for name, entry in entries.items():
+        by_hand = "" if entry.url else " (by hand)"
+        console.print(f"[bold]{name}[/bold]{by_hand}", highlight=False)
+        facts = {"page": entry.page, "licence": entry.licence}
+        facts["how" if by_hand else "file"] = entry.by_hand or entry.address()
+        for title, text in facts.items():
+            console.print(f"  {title:8} {text}", markup=False, highlight=False)
+
+
+def show_fetched(fetched: Fetched, console: Console) -> None:
+    """Print where a raw file is now, what it was held against, and how to go on."""
+    how = "fetched" if fetched.downloaded else "here already, nothing was fetched"
+    lines = (
+        f"{fetched.path}: {size(fetched.size)}, {how}; checked against "
+        f"{fetched.checksum}",
+        f"go on with: {fetched.prepare}",
+    )
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def encoded_as_dict(encoded: EncodedFile) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rafm_datasets.downloads import DOWNLOADS as DOWNLOADS
+    from rafm_datasets.downloads import Download as Download
     from rafm_datasets.encoded import EncodedFile as EncodedFile
     from rafm_datasets.encoded import open_encoded as open_encoded
     from rafm_datasets.encoded import stream_encoded as stream_encoded
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from rafm_datasets.epochs import stream as stream
     from rafm_datasets.errors import DataError as DataError
     from rafm_datasets.execute import Progress as Progress
+    from rafm_datasets.fetching import Fetched as Fetched
+    from rafm_datasets.fetching import fetch_raw as fetch_raw
     from rafm_datasets.generation import Generated as Generated
     from rafm_datasets.generation import generate as generate
     from rafm_datasets.generators import generator_names as generator_names
@@ -38,9 +42,12 @@ if TYPE_CHECKING:
     from rafm_datasets.verification import verify as verify
 
 _HOMES = {
+    "DOWNLOADS": "downloads",
     "DataError": "errors",
+    "Download": "downloads",
     "EncodeOptions": "encoding",
     "EncodedFile": "encoded",
+    "Fetched": "fetching",
     "Field": "manifest",
     "Generated": "generation",
     "Manifest": "manifest",
@@ -53,6 +60,7 @@ _HOMES = {
     "SourceInfo": "sources",
     "Verification": "verification",
     "encode_like": "encoding",
+    "fetch_raw": "fetching",
     "find_finished": "pipeline",
     "generate": "generation",
     "generator_names": "generators",

@@ -15,6 +15,7 @@ from rafm_bench.errors import Interrupted, RunError, UserError
 COMMANDS = (
     "demo",
     "sources",
+    "fetch",
     "generate",
     "prepare",
     "verify",

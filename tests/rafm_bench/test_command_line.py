@@ -167,3 +167,15 @@ def test_a_time_split_holds_the_last_periods_out(tmp_path: Path) -> None:
     assert code == 0, stderr
     splits = json.loads(stdout)["splits"]
     assert [one["n_rows"] for one in splits] == [60, 12, 24]
+
+
+def test_what_can_be_fetched_is_listed_and_what_cannot_is_told() -> None:
+    code, stdout, _ = run("fetch", "--json")
+    listed = {one["name"]: one for one in json.loads(stdout)}
+    assert code == 0
+    assert {"ml-1m", "ml-32m", "amazon-movies", "criteo"} <= set(listed)
+    _, text, _ = run("fetch")
+    assert all(one["page"] in text for one in listed.values())
+    code, stdout, stderr = run("fetch", "avazu")
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+    assert listed["avazu"]["page"] in stderr
