@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rafm_datasets.prepared import PreparedData
     from rafm_datasets.vocabulary import Range
 
-_MEMORY_PER_BYTE = 4  # of a side's Arrow bytes while it is joined, measured
+_MEMORY_PER_BYTE = 8  # of a side's Arrow bytes while it is joined, measured
 
 
 def look_up_ids(
