@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from rafm_datasets.options import PrepareOptions as PrepareOptions
     from rafm_datasets.pipeline import find_finished as find_finished
     from rafm_datasets.pipeline import prepare as prepare
+    from rafm_datasets.planning import Estimate as Estimate
+    from rafm_datasets.planning import Plan as Plan
+    from rafm_datasets.planning import PlannedFile as PlannedFile
+    from rafm_datasets.planning import plan_prepare as plan_prepare
+    from rafm_datasets.planning import short_of_disk as short_of_disk
     from rafm_datasets.prepared import PreparedData as PreparedData
     from rafm_datasets.prepared import open_prepared as open_prepared
     from rafm_datasets.rows import Rows as Rows
@@ -47,11 +52,14 @@ _HOMES = {
     "Download": "downloads",
     "EncodeOptions": "encoding",
     "EncodedFile": "encoded",
+    "Estimate": "planning",
     "Fetched": "fetching",
     "Field": "manifest",
     "Generated": "generation",
     "Manifest": "manifest",
     "Mixing": "mixture",
+    "Plan": "planning",
+    "PlannedFile": "planning",
     "PrepareOptions": "options",
     "PreparedData": "prepared",
     "Progress": "execute",
@@ -68,7 +76,9 @@ _HOMES = {
     "mixing": "mixture",
     "open_encoded": "encoded",
     "open_prepared": "prepared",
+    "plan_prepare": "planning",
     "prepare": "pipeline",
+    "short_of_disk": "planning",
     "source_names": "sources",
     "stream": "epochs",
     "stream_encoded": "encoded",

@@ -16,7 +16,7 @@ _MIB = 1 << 20
 BASE_BYTES = 320 * _MIB  # interpreter and libraries, measured
 MIN_LIMIT = 512 * _MIB
 CHUNK_BYTES = (1 * _MIB, 64 * _MIB)
-_MEMORY_PER_BYTE = 8  # of a chunk's text, at the peak of its parsing, measured
+MEMORY_PER_BYTE = 8  # of a chunk's text, at the peak of its parsing, measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def make_budget(options: PrepareOptions) -> Budget:
     workers = options.workers or len(os.sched_getaffinity(0))
     task = max((limit - BASE_BYTES) // workers, 16 * _MIB)
     low, high = CHUNK_BYTES
-    chunk = min(max(task // _MEMORY_PER_BYTE, low), high)
+    chunk = min(max(task // MEMORY_PER_BYTE, low), high)
     return Budget(workers, task, chunk)
 
 

@@ -57,12 +57,12 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
     if finished is not None:
         return finished
     out = Path(options.out)
-    inputs = _inputs(options)
+    inputs = raw_inputs(options)
     budget = make_budget(options)
     with locked(out) as folder:
         chunk_bytes = open_plan(folder, options, inputs, budget.chunk_bytes)
         budget = replace(budget, chunk_bytes=chunk_bytes)
-        manifest = _run(Job(options, inputs, folder, budget, progress or silent))
+        manifest = run_passes(Job(options, inputs, folder, budget, progress or silent))
         tidy(out, manifest)
     return PreparedData(out, manifest)
 
@@ -83,11 +83,12 @@ def find_finished(options: PrepareOptions) -> PreparedData | None:
     DataError                          a folder of something else, or prepared with
                                        other parameters and not to be overwritten
     """
-    manifest = finished_manifest(options, _inputs(options))
+    manifest = finished_manifest(options, raw_inputs(options))
     return None if manifest is None else PreparedData(Path(options.out), manifest)
 
 
-def _inputs(options: PrepareOptions) -> tuple[RawInput, ...]:
+def raw_inputs(options: PrepareOptions) -> tuple[RawInput, ...]:
+    """Resolve the raw arguments; DataError when they do not suit the split."""
     info = load_source(options.source).INFO
     if options.split == "time" and not info.timed:
         raise DataError(
@@ -97,7 +98,8 @@ def _inputs(options: PrepareOptions) -> tuple[RawInput, ...]:
     return resolve(options.raw, info.members, given=options.split == "given")
 
 
-def _run(job: Job) -> Manifest:
+def run_passes(job: Job) -> Manifest:
+    """Run all passes, up to the manifest."""
     chunks, raw_files = stage_all(job)
     schema = settle(chunks, load_source(job.options.source).INFO, job.options)
     ranges = merge_all(job, chunks, schema.fields)

@@ -48,7 +48,7 @@ class RawInput:
         """Bytes of the file as stored."""
         if "://" not in self.path:
             return Path(self.path).stat().st_size
-        with _open_file(self.path) as file:
+        with open_file(self.path) as file:
             return file.seek(0, io.SEEK_END)
 
     def stamp(self) -> tuple[int, int]:
@@ -176,7 +176,7 @@ def _wanted(names: Sequence[str], members: Sequence[str], path: str) -> str:
 @contextlib.contextmanager
 def _archive(path: str) -> Iterator[Any]:
     try:
-        with _open_file(path) as file:
+        with open_file(path) as file:
             if path.endswith(".zip"):
                 with zipfile.ZipFile(file) as archive:
                     yield archive
@@ -184,10 +184,11 @@ def _archive(path: str) -> Iterator[Any]:
                 with tarfile.open(fileobj=file) as tar:
                     yield tar
     except PACKING_ERRORS as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
-def _open_file(path: str) -> IO[bytes]:
+def open_file(path: str) -> IO[bytes]:
+    """Open a file or fsspec address as it is stored."""
     if "://" not in path:
         return Path(path).open("rb")
     import fsspec
@@ -219,17 +220,18 @@ def open_text(item: RawInput) -> Iterator[IO[bytes]]:
                 with opener(item.member) as text:
                     yield text
         else:
-            with _open_file(item.path) as file:
+            with open_file(item.path) as file:
                 if item.packing == "gzip":
                     with gzip.GzipFile(fileobj=file) as text:
                         yield cast("IO[bytes]", text)
                 else:
                     yield file
     except PACKING_ERRORS as error:
-        raise _damaged(item.label, error) from error
+        raise damaged(item.label, error) from error
 
 
-def _damaged(path: str, error: Exception) -> DataError:
+def damaged(path: str, error: Exception) -> DataError:
+    """Tell that a file cannot be read or unpacked."""
     if isinstance(error, OSError) and error.errno is not None:
         return DataError(f"cannot read {path}: {error.strerror}; check its permissions")
     return DataError(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_RECORD_BYTES = 1 << 28  # a longer line is a sign of another format
 WHOLE_BYTES = 1 << 30  # largest text of a source that is parsed in one piece
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Scanner:
                 more = bool(block) and not self._source.INFO.whole
                 whole, rest = rest + block, b""
                 if more:
-                    whole, rest = _split_records(whole, dialect.framing)
+                    whole, rest = split_records(whole, dialect.framing)
                 if whole:
                     ref = ChunkRef(
                         self._n_chunks,
@@ -145,8 +145,8 @@ class Scanner:
             raise _damaged_at(item, 1, error) from error
         if not first:
             raise DataError(f"{item.label} is empty; give a file that has rows")
-        bom = _BOM if first.startswith(_BOM) else b""
-        line = first.removeprefix(_BOM).rstrip(b"\r\n")
+        bom = BOM if first.startswith(BOM) else b""
+        line = first.removeprefix(BOM).rstrip(b"\r\n")
         dialect = self._source.dialect(item.name, line, self._options)
         head = first if dialect.header_lines else bom
         text.seek(len(head))
@@ -195,7 +195,7 @@ def _damaged_at(item: RawInput, line: int, error: Exception) -> DataError:
     )
 
 
-def _split_records(data: bytes, framing: Framing) -> tuple[bytes, bytes]:
+def split_records(data: bytes, framing: Framing) -> tuple[bytes, bytes]:
     """Split off the bytes after the last whole record."""
     if framing == "block":
         ends = (b"\n\n", b"\n\r\n")

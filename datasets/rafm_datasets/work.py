@@ -176,16 +176,41 @@ def open_plan(
     found = _read_plan(path)
     old_bytes, boot = found.pop("chunk_bytes", 0), found.pop("boot", None)
     if found and found != plan and not options.overwrite and _has_work(folder):
-        raise DataError(
-            f"{folder.parent} holds an unfinished run with other parameters or raw "
-            "files that changed since; begin anew with --overwrite"
-        )
+        raise _other_run(folder)
     # Work files are not synced, so those of before a crash of the machine may be torn.
     if found == plan and old_bytes <= chunk_bytes and boot == _boot():
         return int(old_bytes)
     _clear(folder)
     write_json(path, {**plan, "chunk_bytes": chunk_bytes, "boot": _boot()})
     return chunk_bytes
+
+
+def would_resume(
+    out: Path, options: PrepareOptions, inputs: Sequence[RawInput]
+) -> bool:
+    """Tell whether a run that was broken off would be gone on with; touch nothing.
+
+    Raises
+    ------
+    DataError                          the broken-off run was another one
+    """
+    folder = out / WORK_FOLDER
+    found = _read_plan(folder / "plan.json")
+    boot = found.pop("boot", None)
+    found.pop("chunk_bytes", None)
+    if not found or not _has_work(folder):
+        return False
+    same = found == _plan(options, inputs)
+    if not same and not options.overwrite:
+        raise _other_run(folder)
+    return same and boot == _boot()
+
+
+def _other_run(folder: Path) -> DataError:
+    return DataError(
+        f"{folder.parent} holds an unfinished run with other parameters or raw "
+        "files that changed since; begin anew with --overwrite"
+    )
 
 
 def _boot() -> str:

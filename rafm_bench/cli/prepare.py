@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rafm_bench.cli.options import NumbersOf, SizeInBytes, given, json_option
 from rafm_bench.cli.output import show
 from rafm_datasets import source_names
+
+if TYPE_CHECKING:
+    from rafm_datasets import PrepareOptions
 
 EXAMPLE = """\b
 Examples:
@@ -82,22 +86,32 @@ SOURCE is the format of the raw files: {", ".join(source_names())}.
 @click.option(
     "--overwrite", is_flag=True, default=None, help="Replace prepared data in DIR."
 )
+@click.option(
+    "--plan",
+    is_flag=True,
+    help="Tell rows, disk, memory and time from a sample, and prepare nothing.",
+)
 @json_option
-def command(as_json: bool, **flags: Any) -> None:
+def command(plan: bool, as_json: bool, **flags: Any) -> None:
     """Prepare raw files."""
     from rafm_bench import summary_table
     from rafm_bench.errors import leaving
     from rafm_bench.progress import reporter
     from rafm_bench.summary import summarize
-    from rafm_datasets import PrepareOptions, find_finished, prepare
+    from rafm_datasets import PrepareOptions, find_finished, prepare, short_of_disk
 
     options = PrepareOptions(**given(flags))
+    if plan:
+        _show_plan(options, as_json)
+        return
     again = "the same command goes on where it stopped"
     with leaving(again), reporter() as report:
         data = find_finished(options)
         if data is not None:
             report.say(f"{options.out} is prepared already; nothing was done")
         else:
+            if short := short_of_disk(options):
+                report.say(f"warning: {short}")
             data = prepare(options, progress=report)
     result = summarize(data)
     show(
@@ -105,3 +119,11 @@ def command(as_json: bool, **flags: Any) -> None:
         as_json,
         lambda console: summary_table.show_summary(result, console),
     )
+
+
+def _show_plan(options: PrepareOptions, as_json: bool) -> None:
+    from rafm_bench import plan_table
+    from rafm_datasets import plan_prepare
+
+    plan = plan_prepare(options)
+    show(asdict(plan), as_json, lambda console: plan_table.show_plan(plan, console))
