@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rafm_bench.errors import UserError, door
@@ -11,11 +10,12 @@ from rafm_bench.model_file import load_model
 from rafm_bench.run import MODEL
 from rafm_bench.scoring import Scorer, measure_split, score_chunks, score_encoded
 from rafm_bench.staging import staged_file
-from rafm_datasets import open_encoded, open_prepared
+from rafm_datasets import locate, open_encoded, open_prepared
 from rafm_kernels import load_backend, probability
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from rafm_bench.model_file import SavedModel
     from rafm_bench.progress import Reporter
@@ -113,7 +113,7 @@ def _write_scores(
 
 
 def _recorded(run: Run) -> Path:
-    folder = Path(run.result.data)
+    folder = locate(run.result.data)
     if not folder.exists():
         raise UserError(
             f"{run.folder}: its data is no longer at {folder}; name it by --data"

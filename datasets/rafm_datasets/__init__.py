@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from rafm_datasets.generation import Generated as Generated
     from rafm_datasets.generation import generate as generate
     from rafm_datasets.generators import generator_names as generator_names
+    from rafm_datasets.location import Address as Address
+    from rafm_datasets.location import locate as locate
     from rafm_datasets.manifest import Field as Field
     from rafm_datasets.manifest import Manifest as Manifest
     from rafm_datasets.mixture import Mixing as Mixing
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from rafm_datasets.verification import verify as verify
 
 _HOMES = {
+    "Address": "location",
     "DOWNLOADS": "downloads",
     "DataError": "errors",
     "Download": "downloads",
@@ -73,6 +76,7 @@ _HOMES = {
     "generate": "generation",
     "generator_names": "generators",
     "load_source": "sources",
+    "locate": "location",
     "mixing": "mixture",
     "open_encoded": "encoded",
     "open_prepared": "prepared",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rafm_datasets.errors import DataError
+from rafm_datasets.location import open_parquet
 from rafm_datasets.rows import Rows
 
 if TYPE_CHECKING:
@@ -71,13 +72,12 @@ class GroupReader:
     def _parquet(self, file: int) -> Any:
         if file not in self._open:
             import pyarrow as pa
-            import pyarrow.parquet as pq
 
             path = self._folder / self._files[file].name
             if len(self._open) >= _MAX_OPEN_FILES:
-                self._open.pop(next(iter(self._open))).close()
+                self._open.pop(next(iter(self._open))).close(force=True)
             try:
-                self._open[file] = pq.ParquetFile(path)
+                self._open[file] = open_parquet(path)
             except (OSError, pa.ArrowInvalid) as error:
                 raise _broken(path, error) from error
         return self._open[file]
@@ -85,7 +85,7 @@ class GroupReader:
     def close(self) -> None:
         """Close the files."""
         while self._open:
-            self._open.popitem()[1].close()
+            self._open.popitem()[1].close(force=True)
 
 
 def _broken(path: Path, error: Exception) -> DataError:

@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from rafm_datasets.files import replacing
+from rafm_datasets.location import parquet_file
 from rafm_datasets.vocabulary import read_table
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _feature_blocks(
     names = pa.array([field.name for field in data.fields])
     kept: Any = pa.array(fields.to_list(), pa.int32())
     held: list[pa.Table] = []
-    with pq.ParquetFile(path, read_dictionary=["field", "kind"]) as parquet:
+    with parquet_file(path, read_dictionary=["field", "kind"]) as parquet:
         for group in range(parquet.num_row_groups):
             table = parquet.read_row_group(group, ["id", "field", "value", "kind"])
             number = pc.index_in(table["field"].cast(pa.string()), value_set=names)

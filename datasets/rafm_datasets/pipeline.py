@@ -7,13 +7,13 @@ write each partition -> commit the manifest.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rafm_datasets.budget import make_budget
 from rafm_datasets.commit import commit
 from rafm_datasets.errors import DataError
 from rafm_datasets.execute import Progress, silent
+from rafm_datasets.location import Address, locate
 from rafm_datasets.numbering import number_features
 from rafm_datasets.passes import (
     Job,
@@ -27,10 +27,12 @@ from rafm_datasets.prepared import PreparedData
 from rafm_datasets.raw import RawInput, resolve
 from rafm_datasets.schema import settle
 from rafm_datasets.sources import load_source
+from rafm_datasets.upload import announce, upload, work_place
 from rafm_datasets.work import finished_manifest, locked, open_plan, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rafm_datasets.chunk_stats import ChunkStats
     from rafm_datasets.manifest import Manifest
@@ -56,13 +58,27 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
     finished = find_finished(options)
     if finished is not None:
         return finished
-    out = Path(options.out)
+    target = locate(options.out)
+    place = work_place(options)
+    here = replace(options, out=str(place), work=None)
+    progress = progress or silent
+    if not isinstance(target, Address):
+        return _prepare_here(here, place, progress)
+    announce(target)
+    data = find_finished(here) or _prepare_here(here, place, progress)
+    upload(data, target, progress)
+    return PreparedData(target, data.manifest)
+
+
+def _prepare_here(
+    options: PrepareOptions, out: Path, progress: Progress
+) -> PreparedData:
     inputs = raw_inputs(options)
     budget = make_budget(options)
     with locked(out) as folder:
         chunk_bytes = open_plan(folder, options, inputs, budget.chunk_bytes)
         budget = replace(budget, chunk_bytes=chunk_bytes)
-        manifest = run_passes(Job(options, inputs, folder, budget, progress or silent))
+        manifest = run_passes(Job(options, inputs, folder, budget, progress))
         tidy(out, manifest)
     return PreparedData(out, manifest)
 
@@ -84,7 +100,7 @@ def find_finished(options: PrepareOptions) -> PreparedData | None:
                                        other parameters and not to be overwritten
     """
     manifest = finished_manifest(options, raw_inputs(options))
-    return None if manifest is None else PreparedData(Path(options.out), manifest)
+    return None if manifest is None else PreparedData(locate(options.out), manifest)
 
 
 def raw_inputs(options: PrepareOptions) -> tuple[RawInput, ...]:

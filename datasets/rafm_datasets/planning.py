@@ -22,6 +22,7 @@ from rafm_datasets.pipeline import find_finished, raw_inputs, run_passes
 from rafm_datasets.raw import RawInput
 from rafm_datasets.sampling import Sample, take_sample
 from rafm_datasets.sources import load_source
+from rafm_datasets.upload import work_place
 from rafm_datasets.work import QUARANTINE, locked, would_resume
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def plan_prepare(options: PrepareOptions) -> Plan:
     inputs = raw_inputs(options)
     action: Literal["begin", "resume", "nothing"] = "nothing"
     if find_finished(options) is None:
-        going_on = would_resume(Path(options.out), options, inputs)
+        going_on = would_resume(work_place(options), options, inputs)
         action = "resume" if going_on else "begin"
     source = load_source(options.source)
     share = max(_SAMPLE_BYTES // len(inputs), _LEAST_BYTES)
@@ -124,7 +125,7 @@ def plan_prepare(options: PrepareOptions) -> Plan:
         out=options.out,
         files=tuple(_planned(sample, source.INFO) for sample in samples),
         estimate=estimate,
-        free_bytes=free_bytes(Path(options.out)),
+        free_bytes=free_bytes(work_place(options)),
         memory_limit=options.memory_limit or default_limit(),
         base_bytes=BASE_BYTES,
         workers=budget.workers,
@@ -141,7 +142,7 @@ def short_of_disk(options: PrepareOptions) -> str | None:
     than its file.
     """
     stored = sum(item.size() for item in raw_inputs(options))
-    free = free_bytes(Path(options.out))
+    free = free_bytes(work_place(options))
     if free >= stored // 2:
         return None
     return (
@@ -216,7 +217,7 @@ def _try_out(
         for field in fields(PrepareOptions)
         if field.name in ("split", "fractions", "period", "holdout")
     }
-    trial = replace(options, out=str(out), on_bad_row="quarantine", **plain)
+    trial = replace(options, out=str(out), work=None, on_bad_row="quarantine", **plain)
     n_bytes = sum(len(sample.records) for sample in samples)
     budget = make_budget(trial)
     chunk_bytes = min(budget.chunk_bytes, -(-n_bytes // _CHUNKS))

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 from rafm_datasets.errors import DataError
 from rafm_datasets.files import sha256_of, write_json
 from rafm_datasets.frequencies import FREQUENCIES_NAME
+from rafm_datasets.location import locate, modified_ns, names_within
 from rafm_datasets.manifest import (
     MANIFEST_NAME,
     SPLIT_NAMES,
@@ -55,7 +56,7 @@ def finished_manifest(
     ------
     DataError                          not our folder, or made with other parameters
     """
-    out = Path(options.out)
+    out = locate(options.out)
     if not (out / MANIFEST_NAME).exists():
         _refuse_foreign(out)
         return None
@@ -74,7 +75,7 @@ def finished_manifest(
 def _refuse_foreign(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file; choose a folder for --out")
-    if out.is_dir() and any(out.iterdir()) and not (out / WORK_FOLDER).is_dir():
+    if names_within(out) and not (out / WORK_FOLDER).is_dir():
         raise DataError(
             f"{out} holds other files than prepared data; choose a new or empty "
             "folder for --out"
@@ -95,7 +96,7 @@ def _same(
 
 def _unchanged(out: Path, manifest: Manifest, inputs: Sequence[RawInput]) -> bool:
     """Tell whether raw files touched since still hold the same bytes."""
-    written = (out / MANIFEST_NAME).stat().st_mtime_ns
+    written = modified_ns(out / MANIFEST_NAME)
     return all(
         sha256_of(Path(item.path)) == raw.sha256
         for item, raw in zip(inputs, manifest.raw_files, strict=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rafm_bench.cli.options import json_option
+from rafm_bench.cli.options import DataFolder, json_option
 from rafm_bench.cli.output import show
 
 EXAMPLE = """\b
@@ -17,13 +17,11 @@ Examples:
 
 @click.command("predict", epilog=EXAMPLE)
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.argument(
-    "folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path)
-)
+@click.argument("folder", metavar="[DIR]", required=False, type=DataFolder())
 @click.option(
     "--data",
     metavar="DIR|FILE.parquet",
-    type=click.Path(path_type=Path),
+    type=DataFolder(),
     help="Prepared data, or rows of `rafm-bench encode` [default: DIR, or what RUN "
     "was trained on]",
 )
@@ -56,7 +54,7 @@ def command(
     if folder and data:
         raise click.UsageError("give DIR or --data, not both")
     data = data or folder
-    encoded = data is not None and data.is_file()
+    encoded = isinstance(data, Path) and data.is_file()
     if encoded and split:
         raise click.UsageError(f"{data} is a file of rows and has no splits")
     with reporter() as report:

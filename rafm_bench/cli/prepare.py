@@ -30,7 +30,18 @@ SOURCE is the format of the raw files: {", ".join(source_names())}.
 @click.command("prepare", epilog=EXAMPLE, help=HELP)
 @click.argument("source")
 @click.argument("raw", metavar="RAW...", nargs=-1, required=True)
-@click.option("--out", metavar="DIR", required=True, help="Folder to write.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    required=True,
+    help="Folder to write, here or at an address such as s3://bucket/data.",
+)
+@click.option(
+    "--work",
+    metavar="DIR",
+    help="Local folder to work in where --out is an address [default: in the cache of "
+    "the user]",
+)
 @click.option(
     "--split",
     metavar="random|given|time",
