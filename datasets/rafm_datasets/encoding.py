@@ -248,10 +248,13 @@ def _rows_of_chunks(
 
 
 def _write_quarantine(job: Job, chunks: Sequence[ChunkStats]) -> int:
-    """Write the refused rows beside the file; return how many."""
+    """Write the refused rows beside the file, or remove old ones; return how many."""
     paths = [job.folder / f"{c.number:06d}.refused" for c in chunks if c.refused]
-    if paths:
-        with replacing(quarantine_path(Path(job.options.out))) as temporary:
+    beside = quarantine_path(Path(job.options.out))
+    if not paths:
+        beside.unlink(missing_ok=True)
+    else:
+        with replacing(beside) as temporary:
             pl.concat([pl.read_parquet(path) for path in paths]).write_parquet(
                 temporary
             )

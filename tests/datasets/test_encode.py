@@ -205,6 +205,9 @@ def test_bad_rows_stop_or_are_set_aside_and_counted(
         "new.parquet",
         "new.quarantine.parquet",
     ]
+    raw.write_text("1 3\n")
+    encode_rows(data, raw, out=out)
+    assert [path.name for path in tmp_path.iterdir()] == ["new.parquet"]
 
 
 def test_what_does_not_fit_the_data_is_refused(
