@@ -34,6 +34,8 @@ def train_words(config: TrainConfig, data: str | Path, out: Path) -> list[str]:
 
 def near(path: str | Path) -> str:
     """Return a path relative to the working folder where it lies inside it."""
+    if "://" in str(path):
+        return str(path)
     full = Path(path).resolve()
     here = Path.cwd()
     return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)

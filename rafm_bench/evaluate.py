@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rafm_bench.errors import UserError, door
 from rafm_bench.metrics import Metrics, notes_on
 from rafm_bench.model_file import load_model
 from rafm_bench.run import MODEL
-from rafm_bench.scoring import Scorer, measure_split, score_chunks
+from rafm_bench.scoring import Scorer, measure_split, score_chunks, score_encoded
 from rafm_bench.staging import staged_file
-from rafm_datasets import open_prepared
+from rafm_datasets import locate, open_encoded, open_prepared
 from rafm_kernels import load_backend, probability
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from rafm_bench.model_file import SavedModel
     from rafm_bench.progress import Reporter
     from rafm_bench.run import Run
+    from rafm_bench.scoring import Scored
     from rafm_datasets import PreparedData
 
 
@@ -36,7 +40,9 @@ def evaluate(run: Run, folder: Path | None, split: str, report: Reporter) -> Eva
     return Evaluation(split, data.rows(split), metrics, notes_on(metrics, split))
 
 
-def predict(run: Run, folder: Path, split: str, out: Path, report: Reporter) -> int:
+def predict(
+    run: Run, folder: Path | None, split: str, out: Path, report: Reporter
+) -> int:
     """Write label and score of each row of a split to a Parquet file, in file order.
 
     Parameters
@@ -49,25 +55,65 @@ def predict(run: Run, folder: Path, split: str, out: Path, report: Reporter) -> 
     -------
     int                               rows written
     """
+    scorer, data = _open(run, folder)
+    chunks = score_chunks(scorer, data, split)
+    told = _told(chunks, report, f"scoring {split}", data.rows(split))
+    return _write_scores(told, scorer, out, labeled=True)
+
+
+def predict_encoded(run: Run, file: Path, out: Path, report: Reporter) -> int:
+    """Write the score of each row of a file of `rafm-bench encode`, as `predict` does.
+
+    The column label is there when the rows have labels.
+    """
+    encoded = open_encoded(file)
+    saved = load_model(run.folder / MODEL)
+    if encoded.data_fingerprint != saved.data_fingerprint:
+        raise UserError(
+            f"{file}: has the ids of other data (fingerprint "
+            f"{encoded.data_fingerprint[:12]}) than {run.folder} was trained on "
+            f"({saved.data_fingerprint[:12]}); encode the rows with --like "
+            f"{run.result.data}"
+        )
+    scorer = _scorer(run, saved)
+    chunks = score_encoded(scorer, encoded)
+    told = _told(chunks, report, f"scoring {file.name}", encoded.rows)
+    return _write_scores(told, scorer, out, labeled=encoded.labeled)
+
+
+def _told(
+    chunks: Iterator[Scored], report: Reporter, stage: str, n_rows: int
+) -> Iterator[Scored]:
+    """Pass scored chunks on, telling how far they are."""
+    done = 0
+    for chunk in chunks:
+        yield chunk
+        done += len(chunk.labels)
+        report(stage, done, n_rows, "rows")
+
+
+def _write_scores(
+    chunks: Iterator[Scored], scorer: Scorer, out: Path, *, labeled: bool
+) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    scorer, data = _open(run, folder)
     schema = pa.schema([("label", pa.float32()), ("score", pa.float64())])
+    if not labeled:
+        schema = schema.remove(0)
     done = 0
-    chunks = score_chunks(scorer, data, split)
     with staged_file(out) as file, pq.ParquetWriter(file, schema) as writer:
         for scores, labels in chunks:
             if scorer.model.loss == "log":
                 scores = probability(scores)
-            writer.write_batch(pa.record_batch([labels, scores], schema=schema))
-            done += len(labels)
-            report(f"scoring {split}", done, data.rows(split), "rows")
+            columns = [labels, scores] if labeled else [scores]
+            writer.write_batch(pa.record_batch(columns, schema=schema))
+            done += len(scores)
     return done
 
 
 def _recorded(run: Run) -> Path:
-    folder = Path(run.result.data)
+    folder = locate(run.result.data)
     if not folder.exists():
         raise UserError(
             f"{run.folder}: its data is no longer at {folder}; name it by --data"
@@ -87,7 +133,10 @@ def _open(run: Run, folder: Path | None) -> tuple[Scorer, PreparedData]:
             f"{saved.data_fingerprint[:12]} with {n_features:,}; pass the folder it "
             f"was trained on ({run.result.data})"
         )
+    return _scorer(run, saved), data
+
+
+def _scorer(run: Run, saved: SavedModel) -> Scorer:
     with door():
         backend = load_backend(run.config.backend)
-    threads = run.config.threads
-    return Scorer(backend, saved.model, saved.parameters, threads), data
+    return Scorer(backend, saved.model, saved.parameters, run.config.threads)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -21,6 +20,7 @@ from rafm_datasets import DataError, open_prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from jinja2 import Template
     from matplotlib.figure import Figure
@@ -94,7 +94,7 @@ def _summary(runs: Sequence[Run]) -> DataSummary | None:
     """Summarize the runs' data with the layout of most ranks; None when it is gone."""
     run = max(runs, key=lambda one: len(one.result.ranks))
     try:
-        data = open_prepared(Path(run.result.data))
+        data = open_prepared(run.result.data)
     except DataError:
         return None
     if data.fingerprint != run.result.data_fingerprint:

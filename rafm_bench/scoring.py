@@ -8,7 +8,7 @@ import numpy as np
 
 from rafm_bench.errors import RunError, UserError
 from rafm_bench.metrics import measure
-from rafm_datasets import stream
+from rafm_datasets import stream, stream_encoded
 from rafm_kernels import Batch, merge_duplicates
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rafm_bench.metrics import Metrics
     from rafm_bench.progress import Reporter
-    from rafm_datasets import PreparedData, Rows
+    from rafm_datasets import EncodedFile, PreparedData, Rows
     from rafm_kernels import Backend, Model, Parameters, RankLayout
 
 CHUNK_ROWS = 65_536
@@ -46,9 +46,13 @@ def as_batch(rows: Rows, layout: RankLayout, data: PreparedData) -> Batch:
     Where a field holds several values a row may have an id twice: as written, or as
     several rare values. These become one entry with the sum of their values.
     """
+    return _batch(rows, layout, lists=data.manifest.layout == "lists")
+
+
+def _batch(rows: Rows, layout: RankLayout, *, lists: bool) -> Batch:
     ids = layout.remap(rows.ids).astype(np.int32, copy=False)
     batch = Batch(rows.indptr, ids, rows.values, rows.fields, rows.labels)
-    return merge_duplicates(batch) if data.manifest.layout == "lists" else batch
+    return merge_duplicates(batch) if lists else batch
 
 
 def score_chunks(scorer: Scorer, data: PreparedData, split: str) -> Iterator[Scored]:
@@ -61,6 +65,14 @@ def score_chunks(scorer: Scorer, data: PreparedData, split: str) -> Iterator[Sco
     backend, model, parameters, n_threads = scorer
     for rows in stream(data, split, CHUNK_ROWS):
         batch = as_batch(rows, model.layout, data)
+        yield Scored(backend.scores(model, parameters, batch, n_threads), rows.labels)
+
+
+def score_encoded(scorer: Scorer, encoded: EncodedFile) -> Iterator[Scored]:
+    """Score encoded rows chunk by chunk; labels are NaN where the file has none."""
+    backend, model, parameters, n_threads = scorer
+    for rows in stream_encoded(encoded, CHUNK_ROWS):
+        batch = _batch(rows, model.layout, lists=encoded.layout == "lists")
         yield Scored(backend.scores(model, parameters, batch, n_threads), rows.labels)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from rafm_bench.evaluate import Evaluation
     from rafm_bench.explain import Feature
     from rafm_bench.run import Run
-    from rafm_datasets import SourceInfo, Verification
+    from rafm_datasets import Download, EncodedFile, Fetched, SourceInfo, Verification
 
 
 def table(*columns: str, left: int = 1) -> Table:
@@ -73,6 +74,53 @@ def show_verification(found: Verification, console: Console) -> None:
     console.print(f"{found.folder} has {count} in {seen}:", highlight=False)
     for problem in found.problems:
         console.print(f"  {problem}", markup=False, highlight=False)
+
+
+def show_downloads(entries: Mapping[str, Download], console: Console) -> None:
+    """Print what can be fetched, and what by hand, a paragraph each."""
+    for name, entry in entries.items():
+        by_hand = "" if entry.url else " (by hand)"
+        console.print(f"[bold]{name}[/bold]{by_hand}", highlight=False)
+        facts = {"page": entry.page, "licence": entry.licence}
+        facts["how" if by_hand else "file"] = entry.by_hand or entry.address()
+        for title, text in facts.items():
+            console.print(f"  {title:8} {text}", markup=False, highlight=False)
+
+
+def show_fetched(fetched: Fetched, console: Console) -> None:
+    """Print where a raw file is now, what it was held against, and how to go on."""
+    how = "fetched" if fetched.downloaded else "here already, nothing was fetched"
+    lines = (
+        f"{fetched.path}: {size(fetched.size)}, {how}; checked against "
+        f"{fetched.checksum}",
+        f"go on with: {fetched.prepare}",
+    )
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def encoded_as_dict(encoded: EncodedFile) -> dict[str, Any]:
+    """Return what an encoded file holds, as JSON has it."""
+    return {**asdict(encoded), "path": str(encoded.path)}
+
+
+def show_encoded(encoded: EncodedFile, console: Console) -> None:
+    """Print what became of new rows, and where their values are not known."""
+    labels = "with labels" if encoded.labeled else "without labels"
+    console.print(f"{encoded.rows:,} rows {labels} in {encoded.path}", highlight=False)
+    if encoded.quarantined_rows:
+        console.print(f"rows set aside: {encoded.quarantined_rows:,}")
+    counts = {
+        name: (encoded.unknown[name], encoded.missing[name]) for name in encoded.fields
+    }
+    if not any(map(any, counts.values())):
+        console.print("every value is known to the data, none is missing")
+        return
+    shown = table("field", "unknown (rare)", "missing (null)")
+    for name, pair in counts.items():
+        if any(pair):
+            shown.add_row(name, *(f"{count:,}" for count in pair))
+    console.print(shown)
 
 
 def show_metrics(evaluation: Evaluation, console: Console) -> None:

@@ -72,7 +72,7 @@ def _result(job: Job, fitted: Fitted, compile_seconds: float) -> RunResult:
         backend=config.backend,
         threads=config.threads,
         seed=config.seed,
-        data=str(Path(data.folder).resolve()),
+        data=str(data.folder.resolve()),
         data_fingerprint=data.fingerprint,
         n_features=data.n_features,
         features_at_rank=layout.features_at_rank,

@@ -12,13 +12,24 @@ if TYPE_CHECKING:
     from rafm_datasets.description import TableDescription as TableDescription
     from rafm_datasets.description import parse_description as parse_description
     from rafm_datasets.description import read_description as read_description
+    from rafm_datasets.downloads import DOWNLOADS as DOWNLOADS
+    from rafm_datasets.downloads import Download as Download
+    from rafm_datasets.encoded import EncodedFile as EncodedFile
+    from rafm_datasets.encoded import open_encoded as open_encoded
+    from rafm_datasets.encoded import stream_encoded as stream_encoded
+    from rafm_datasets.encoding import EncodeOptions as EncodeOptions
+    from rafm_datasets.encoding import encode_like as encode_like
     from rafm_datasets.epochs import stream as stream
     from rafm_datasets.errors import DataError as DataError
     from rafm_datasets.errors import WriteError as WriteError
     from rafm_datasets.execute import Progress as Progress
+    from rafm_datasets.fetching import Fetched as Fetched
+    from rafm_datasets.fetching import fetch_raw as fetch_raw
     from rafm_datasets.generation import Generated as Generated
     from rafm_datasets.generation import generate as generate
     from rafm_datasets.generators import generator_names as generator_names
+    from rafm_datasets.location import Address as Address
+    from rafm_datasets.location import locate as locate
     from rafm_datasets.manifest import Field as Field
     from rafm_datasets.manifest import Manifest as Manifest
     from rafm_datasets.mixture import Mixing as Mixing
@@ -26,6 +37,11 @@ if TYPE_CHECKING:
     from rafm_datasets.options import PrepareOptions as PrepareOptions
     from rafm_datasets.pipeline import find_finished as find_finished
     from rafm_datasets.pipeline import prepare as prepare
+    from rafm_datasets.planning import Estimate as Estimate
+    from rafm_datasets.planning import Plan as Plan
+    from rafm_datasets.planning import PlannedFile as PlannedFile
+    from rafm_datasets.planning import plan_prepare as plan_prepare
+    from rafm_datasets.planning import short_of_disk as short_of_disk
     from rafm_datasets.prepared import PreparedData as PreparedData
     from rafm_datasets.prepared import open_prepared as open_prepared
     from rafm_datasets.rows import Rows as Rows
@@ -37,11 +53,20 @@ if TYPE_CHECKING:
     from rafm_datasets.verification import verify as verify
 
 _HOMES = {
+    "Address": "location",
+    "DOWNLOADS": "downloads",
     "DataError": "errors",
+    "Download": "downloads",
+    "EncodeOptions": "encoding",
+    "EncodedFile": "encoded",
+    "Estimate": "planning",
+    "Fetched": "fetching",
     "Field": "manifest",
     "Generated": "generation",
     "Manifest": "manifest",
     "Mixing": "mixture",
+    "Plan": "planning",
+    "PlannedFile": "planning",
     "PrepareOptions": "options",
     "PreparedData": "prepared",
     "Progress": "execute",
@@ -51,17 +76,24 @@ _HOMES = {
     "TableDescription": "description",
     "Verification": "verification",
     "WriteError": "errors",
+    "encode_like": "encoding",
+    "fetch_raw": "fetching",
     "find_finished": "pipeline",
     "generate": "generation",
     "generator_names": "generators",
     "load_source": "sources",
+    "locate": "location",
     "mixing": "mixture",
+    "open_encoded": "encoded",
     "open_prepared": "prepared",
     "parse_description": "description",
+    "plan_prepare": "planning",
     "prepare": "pipeline",
     "read_description": "description",
+    "short_of_disk": "planning",
     "source_names": "sources",
     "stream": "epochs",
+    "stream_encoded": "encoded",
     "verify": "verification",
 }
 __all__ = sorted(_HOMES)

@@ -18,7 +18,7 @@ BASE_BYTES = 256 * _MIB  # of a process before its first task: libraries, measur
 MIN_LIMIT = 640 * _MIB
 MIN_TASK_BYTES = 32 * _MIB
 CHUNK_BYTES = (1 * _MIB, 64 * _MIB)
-_MEMORY_PER_BYTE = 8  # of a chunk's text, at the peak of its parsing, measured
+MEMORY_PER_BYTE = 8  # of a chunk's text, at the peak of its parsing, measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def make_budget(options: PrepareOptions, pool: Pool) -> Budget:
             f"at once; give {needed // _MIB} MiB or more, or fewer threads or workers"
         )
     low, high = CHUNK_BYTES
-    chunk = min(max(task // _MEMORY_PER_BYTE, low), high)
+    chunk = min(max(task // MEMORY_PER_BYTE, low), high)
     return Budget(left, task, chunk)
 
 

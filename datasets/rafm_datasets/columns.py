@@ -236,6 +236,11 @@ def binary_labels(column: Column, name: str = "label") -> NDArray[np.float32]:
     return parsed.to_numpy()[column.codes - 1].astype(np.float32)
 
 
+def no_labels(n_rows: int) -> NDArray[np.float32]:
+    """Stand for the labels of a file that has none: NaN for every row."""
+    return np.full(n_rows, np.nan, np.float32)
+
+
 def shown(text: str) -> str:
     """Quote a raw value for a message, cut to a readable length."""
     return repr(text if len(text) <= 40 else text[:40] + "...")

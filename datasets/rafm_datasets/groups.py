@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rafm_datasets.errors import DataError
+from rafm_datasets.location import open_parquet
 from rafm_datasets.rows import Rows
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ class GroupReader:
         """
         tables = (self._table(file, group) for file, group in groups)
         if self._lists:
-            return _rows_of_lists(list(tables), places, unit=self._unit)
+            return rows_of_lists(list(tables), places, unit=self._unit)
         n_rows = sum(self._group_rows(file, group) for file, group in groups)
-        return _rows_of_columns(tables, n_rows, self._fields, places)
+        return rows_of_columns(tables, n_rows, self._fields, places)
 
     def _group_rows(self, file: int, group: int) -> int:
         n_rows: int = self._parquet(file).metadata.row_group(group).num_rows
@@ -71,13 +72,12 @@ class GroupReader:
     def _parquet(self, file: int) -> Any:
         if file not in self._open:
             import pyarrow as pa
-            import pyarrow.parquet as pq
 
             path = self._folder / self._files[file].name
             if len(self._open) >= _MAX_OPEN_FILES:
-                self._open.pop(next(iter(self._open))).close()
+                self._open.pop(next(iter(self._open))).close(force=True)
             try:
-                self._open[file] = pq.ParquetFile(path)
+                self._open[file] = open_parquet(path)
             except (OSError, pa.ArrowInvalid) as error:
                 raise _broken(path, error) from error
         return self._open[file]
@@ -85,7 +85,7 @@ class GroupReader:
     def close(self) -> None:
         """Close the files."""
         while self._open:
-            self._open.popitem()[1].close()
+            self._open.popitem()[1].close(force=True)
 
 
 def _broken(path: Path, error: Exception) -> DataError:
@@ -95,9 +95,10 @@ def _broken(path: Path, error: Exception) -> DataError:
     )
 
 
-def _rows_of_columns(
+def rows_of_columns(
     tables: Any, n_rows: int, fields: list[str], places: NDArray[np.int64] | None
 ) -> Rows:
+    """Decode tables of one column a field, one after another."""
     n_fields = len(fields)
     matrix = np.empty((n_rows, n_fields), np.int32)
     labels = np.empty(n_rows, np.float32)
@@ -119,9 +120,10 @@ def _rows_of_columns(
     return Rows(indptr, matrix.reshape(-1), None, None, labels)
 
 
-def _rows_of_lists(
+def rows_of_lists(
     tables: list[Any], places: NDArray[np.int64] | None, *, unit: bool
 ) -> Rows:
+    """Decode tables of lists of ids and values, one after another."""
     import pyarrow as pa
 
     table = pa.concat_tables(tables).combine_chunks()

@@ -37,6 +37,12 @@ class PrepareOptions:
     Values seen fewer than `min_count` times in training are read as rare;
     `field_min_counts` holds the fields that have a number of their own.
 
+    With purpose "encode" rows are read to be given the ids of prepared data: labels may
+    be absent, and a source of positives draws no negatives.
+
+    Where `out` is an address such as s3://bucket/data, `work` is the local folder to
+    work in (None: one in the user's cache, named by the address).
+
     `parameters` are those that shape the data; the rest only says where the work is
     done and may differ between a run and its resumption.
     """
@@ -56,10 +62,12 @@ class PrepareOptions:
     hour: Literal["split", "drop"] | None = None
     description: TableDescription | None = None
     on_bad_row: Literal["stop", "quarantine"] = "stop"
+    purpose: Literal["prepare", "encode"] = "prepare"
     memory_limit: int | None = None
     threads: int | None = None
     workers: int | None = None
     scheduler: str | None = None
+    work: str | None = None
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -72,6 +80,11 @@ class PrepareOptions:
         _check_one_of("on_bad_row", self.on_bad_row, BAD_ROW_RULES)
         _check_one_of("task", self.task, (None, "classification", "regression"))
         _check_one_of("hour", self.hour, (None, "split", "drop"))
+        if self.work is not None and "://" not in self.out:
+            raise DataError(
+                f"work is for an out that is an address, and {self.out} is a folder: "
+                "leave it out"
+            )
         if self.hour and self.source != "avazu":
             raise DataError(
                 f"hour is an option of source avazu, not of {self.source}; leave it out"

@@ -115,6 +115,12 @@ def with_line_ends(texts: pl.Series) -> pl.Series:
     return texts
 
 
+def parquet_rows(file: IO[bytes], label: str) -> int:
+    """Tell how many rows a Parquet file has."""
+    rows: int = _open(file, label).metadata.num_rows
+    return rows
+
+
 def parquet_names(file: IO[bytes], label: str) -> tuple[str, ...]:
     """Read the names of the columns; DataError when it is not Parquet."""
     return tuple(_open(file, label).schema_arrow.names)

@@ -72,7 +72,10 @@ def stage_all(job: Job) -> tuple[list[ChunkStats], list[RawFile]]:
     DataError                          of the first bad row or damaged file
     """
     by_time = job.options.split == "time"
-    has_positives_only = source_info(job.options).choice is not None
+    has_positives_only = (
+        source_info(job.options).choice is not None
+        and job.options.purpose == "prepare"  # else nothing is drawn
+    )
     if not by_time and not has_positives_only:
         return _read_all(job, _Reading("json", load_stats, stage_chunk))
     reading = _Reading("held.json", load_held, hold_chunk)

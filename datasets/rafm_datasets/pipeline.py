@@ -15,6 +15,7 @@ from rafm_datasets.budget import make_budget
 from rafm_datasets.commit import commit
 from rafm_datasets.errors import DataError, WriteError
 from rafm_datasets.execute import Progress, silent
+from rafm_datasets.location import Address, locate
 from rafm_datasets.manifest import WORK_FOLDER
 from rafm_datasets.negatives import PER_POSITIVE
 from rafm_datasets.numbering import number_features
@@ -31,6 +32,7 @@ from rafm_datasets.prepared import PreparedData
 from rafm_datasets.raw import RawInput, resolve
 from rafm_datasets.schema import settle
 from rafm_datasets.sources import load_source, source_info
+from rafm_datasets.upload import announce, upload, work_place
 from rafm_datasets.work import finished_manifest, locked, open_plan, tidy
 
 if TYPE_CHECKING:
@@ -60,8 +62,22 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
     finished = find_finished(options)
     if finished is not None:
         return finished
-    out = Path(options.out)
-    options, inputs = _settled(options)
+    target = locate(options.out)
+    place = work_place(options)
+    here = replace(options, out=str(place), work=None)
+    progress = progress or silent
+    if not isinstance(target, Address):
+        return _prepare_here(here, place, progress)
+    announce(target)
+    data = find_finished(here) or _prepare_here(here, place, progress)
+    upload(data, target, progress)
+    return PreparedData(target, data.manifest)
+
+
+def _prepare_here(
+    options: PrepareOptions, out: Path, progress: Progress
+) -> PreparedData:
+    options, inputs = settled(options)
     stamps = [item.stamp() for item in inputs]
     with open_pool(options) as pool:
         budget = make_budget(options, pool)
@@ -69,22 +85,14 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
             fewer = budget.chunk_bytes // (1 + PER_POSITIVE)
             budget = replace(budget, chunk_bytes=fewer)
         with locked(out) as folder:
-            pool.check(folder, _read_by_workers(inputs))
+            pool.check(folder, read_by_workers(inputs))
             chunk_bytes = open_plan(folder, options, inputs, budget.chunk_bytes)
             budget = replace(budget, chunk_bytes=chunk_bytes)
             # Workers may run in another folder than this process.
             absolute = replace(options, out=str(out.absolute()))
-            manifest = _run(
-                Job(
-                    absolute,
-                    inputs,
-                    folder.absolute(),
-                    budget,
-                    pool,
-                    progress or silent,
-                ),
-                stamps,
-            )
+            folder = folder.absolute()
+            job = Job(absolute, inputs, folder, budget, pool, progress)
+            manifest = run_passes(job, stamps)
             tidy(out, manifest)
     return PreparedData(out, manifest)
 
@@ -105,20 +113,33 @@ def find_finished(options: PrepareOptions) -> PreparedData | None:
     DataError                          a folder of something else, or prepared with
                                        other parameters and not to be overwritten
     """
-    manifest = finished_manifest(*_settled(options))
+    manifest = finished_manifest(*settled(options))
     if manifest is None:
         return None
-    out = Path(options.out)
+    out = locate(options.out)
     if (out / WORK_FOLDER).is_dir():  # of a run that was killed while it tidied up
         with contextlib.suppress(DataError, WriteError), locked(out):
             tidy(out, manifest)
     return PreparedData(out, manifest)
 
 
-def _settled(
+def settled(
     options: PrepareOptions,
 ) -> tuple[PrepareOptions, tuple[RawInput, ...]]:
-    """Find the raw files, and complete the description of a table by what they hold."""
+    """Find the raw files, and complete the description of a table by what they hold.
+
+    Parameters
+    ----------
+    options : PrepareOptions
+
+    Returns
+    -------
+    PrepareOptions, tuple of RawInput
+
+    Raises
+    ------
+    DataError                          no such files, or options that do not suit them
+    """
     members = load_source(options.source).INFO.members
     inputs = resolve(options.raw, members, given=options.split == "given")
     if options.description is not None:
@@ -140,7 +161,7 @@ def _settled(
     return options, inputs
 
 
-def _read_by_workers(inputs: Sequence[RawInput]) -> list[str]:
+def read_by_workers(inputs: Sequence[RawInput]) -> list[str]:
     """Name the raw files that are not unpacked, or fetched, by this process."""
     return [
         str(Path(item.path).absolute())
@@ -149,7 +170,8 @@ def _read_by_workers(inputs: Sequence[RawInput]) -> list[str]:
     ]
 
 
-def _run(job: Job, stamps: Sequence[tuple[int, int]]) -> Manifest:
+def run_passes(job: Job, stamps: Sequence[tuple[int, int]]) -> Manifest:
+    """Run all passes, up to the manifest; `stamps` are those of the inputs before."""
     try:
         chunks, raw_files = stage_all(job)
     except DataError:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rafm_datasets.errors import DataError
+from rafm_datasets.location import locate, parquet_file
 from rafm_datasets.manifest import Field, Manifest, read_manifest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -72,7 +74,8 @@ class PreparedData:
         """
         import polars as pl
 
-        return pl.read_parquet(self.folder / self.manifest.frequencies.name)
+        with (self.folder / self.manifest.frequencies.name).open("rb") as file:
+            return pl.read_parquet(file)
 
     def train_counts(self) -> NDArray[np.int64]:
         """Read how often each feature occurs in the training split.
@@ -99,10 +102,10 @@ class PreparedData:
         return index.to_numpy().astype(np.int32, copy=False)
 
     def _column(self, name: str) -> pa.ChunkedArray[Any]:
-        import pyarrow.parquet as pq
-
         path = self.folder / self.manifest.frequencies.name
-        return pq.read_table(path, columns=[name])[name]
+        with parquet_file(path) as parquet:
+            column: pa.ChunkedArray[Any] = parquet.read(columns=[name])[name]
+            return column
 
     def _field(self, name: str) -> Field:
         for field in self.fields:
@@ -113,11 +116,11 @@ class PreparedData:
 
 
 def open_prepared(folder: str | Path) -> PreparedData:
-    """Open a folder made by `prepare`.
+    """Open a folder made by `prepare`, here or at an address.
 
     Parameters
     ----------
-    folder : str or Path               holds manifest.json
+    folder : str or Path               may be an address; holds manifest.json
 
     Returns
     -------
@@ -127,7 +130,7 @@ def open_prepared(folder: str | Path) -> PreparedData:
     ------
     DataError                          not prepared data, half-written, or newer
     """
-    path = Path(folder)
+    path = locate(folder)
     return PreparedData(path, read_manifest(path))
 
 

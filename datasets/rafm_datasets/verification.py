@@ -11,6 +11,7 @@ import polars as pl
 from rafm_datasets.execute import Progress, silent
 from rafm_datasets.files import sha256_of
 from rafm_datasets.frequency_checks import check_frequencies
+from rafm_datasets.location import names_within, parquet_file
 from rafm_datasets.manifest import SPLIT_NAMES
 from rafm_datasets.prepared import PreparedData, open_prepared
 from rafm_datasets.work import QUARANTINE
@@ -103,14 +104,14 @@ def _hash_problem(folder: Path, file: DataFile) -> str | None:
 
 def _strangers(data: PreparedData, known: set[str]) -> list[str]:
     found = (
-        path
+        f"{split}/{name}"
         for split in SPLIT_NAMES
-        for path in sorted((data.folder / split).glob("*"))
+        for name in names_within(data.folder / split)
     )
     return [
-        f"{path} is not in the manifest"
-        for path in found
-        if str(path.relative_to(data.folder)) not in known
+        f"{data.folder / name} is not in the manifest"
+        for name in found
+        if name not in known
     ]
 
 
@@ -176,11 +177,10 @@ def _add_file(
 ) -> str | None:
     """Add up one file's rows; tell the first thing that is wrong within."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     path = data.folder / file.name
     try:
-        with pq.ParquetFile(path) as parquet:
+        with parquet_file(path) as parquet:
             for group in range(parquet.num_row_groups):
                 table = parquet.read_row_group(group, use_threads=False)
                 problem = _add_table(data, table, total, field_of)
@@ -233,13 +233,16 @@ def _id_columns(
 
 
 def _quarantine_problems(data: PreparedData) -> list[str]:
-    import pyarrow.parquet as pq
-
     path = data.folder / QUARANTINE / "part-00000.parquet"
     stated = data.manifest.quarantined_rows
     try:
-        found = pq.read_metadata(path).num_rows if path.exists() else 0
+        found = _rows_in(path) if path.exists() else 0
     except OSError as error:
         return [f"{path} cannot be read as Parquet ({error})"]
     problem = _differs(f"{path} holds", stated, found, "rows")
     return [problem] if problem else []
+
+
+def _rows_in(path: Path) -> int:
+    with parquet_file(path) as parquet:
+        return int(parquet.metadata.num_rows)

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 from rafm_datasets.errors import DataError, cannot_write
 from rafm_datasets.files import sha256_of, write_json
 from rafm_datasets.frequencies import FREQUENCIES_NAME
+from rafm_datasets.location import locate, modified_ns, names_within
 from rafm_datasets.manifest import (
     MANIFEST_NAME,
     SPLIT_NAMES,
@@ -55,7 +56,7 @@ def finished_manifest(
     ------
     DataError                          not our folder, or made with other parameters
     """
-    out = Path(options.out)
+    out = locate(options.out)
     if not (out / MANIFEST_NAME).exists():
         _refuse_foreign(out)
         return None
@@ -74,7 +75,7 @@ def finished_manifest(
 def _refuse_foreign(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file; choose a folder for --out")
-    if out.is_dir() and any(out.iterdir()) and not (out / WORK_FOLDER).is_dir():
+    if names_within(out) and not (out / WORK_FOLDER).is_dir():
         raise DataError(
             f"{out} holds other files than prepared data; choose a new or empty "
             "folder for --out"
@@ -95,7 +96,7 @@ def _same(
 
 def _unchanged(out: Path, manifest: Manifest, inputs: Sequence[RawInput]) -> bool:
     """Tell whether raw files touched since still hold the same bytes."""
-    written = (out / MANIFEST_NAME).stat().st_mtime_ns
+    written = modified_ns(out / MANIFEST_NAME)
     return all(
         sha256_of(Path(item.path)) == raw.sha256
         for item, raw in zip(inputs, manifest.raw_files, strict=True)
@@ -174,16 +175,41 @@ def open_plan(
     found = _read_plan(path)
     old_bytes, boot = found.pop("chunk_bytes", 0), found.pop("boot", None)
     if found and found != plan and not options.overwrite and _has_work(folder):
-        raise DataError(
-            f"{folder.parent} holds an unfinished run with other parameters or raw "
-            "files that changed since; begin anew with --overwrite"
-        )
+        raise _other_run(folder)
     # Work files are not synced, so those of before a crash of the machine may be torn.
     if found == plan and old_bytes <= chunk_bytes and boot == _boot():
         return int(old_bytes)
     _clear(folder)
     write_json(path, {**plan, "chunk_bytes": chunk_bytes, "boot": _boot()})
     return chunk_bytes
+
+
+def would_resume(
+    out: Path, options: PrepareOptions, inputs: Sequence[RawInput]
+) -> bool:
+    """Tell whether a run that was broken off would be gone on with; touch nothing.
+
+    Raises
+    ------
+    DataError                          the broken-off run was another one
+    """
+    folder = out / WORK_FOLDER
+    found = _read_plan(folder / "plan.json")
+    boot = found.pop("boot", None)
+    found.pop("chunk_bytes", None)
+    if not found or not _has_work(folder):
+        return False
+    same = found == _plan(options, inputs)
+    if not same and not options.overwrite:
+        raise _other_run(folder)
+    return same and boot == _boot()
+
+
+def _other_run(folder: Path) -> DataError:
+    return DataError(
+        f"{folder.parent} holds an unfinished run with other parameters or raw "
+        "files that changed since; begin anew with --overwrite"
+    )
 
 
 def _boot() -> str:

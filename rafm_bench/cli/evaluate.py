@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rafm_bench.cli.options import json_option
+from rafm_bench.cli.options import DataFolder, json_option
 from rafm_bench.cli.output import show
 
 EXAMPLE = """\b
@@ -19,7 +19,7 @@ Example:
 @click.option(
     "--data",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=DataFolder(),
     help="Prepared data [default: what RUN was trained on]",
 )
 @click.option("--split", default="test", show_default=True, help="Split to score.")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rafm_bench.cli.options import config_options, given, json_option
+from rafm_bench.cli.options import DataFolder, config_options, given, json_option
 from rafm_bench.cli.output import show
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EXAMPLE = """\b
 Examples:
@@ -18,7 +20,7 @@ Examples:
 
 
 @click.command("explain", epilog=EXAMPLE)
-@click.argument("data", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("data", metavar="DIR", type=DataFolder())
 @click.argument("field", required=False)
 @click.argument("value", required=False)
 @click.option("--id", "feature_id", metavar="N", type=int, help="Id of the feature.")

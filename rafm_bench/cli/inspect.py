@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rafm_bench.cli.options import config_options, given, json_option
+from rafm_bench.cli.options import DataFolder, config_options, given, json_option
 from rafm_bench.cli.output import show
 
 EXAMPLE = """\b
@@ -16,7 +16,7 @@ Example:
 
 
 @click.command("inspect", epilog=EXAMPLE)
-@click.argument("data", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("data", metavar="DIR", type=DataFolder())
 @click.option(
     "--plot",
     metavar="FILE.png|svg",

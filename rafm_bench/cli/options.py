@@ -78,6 +78,20 @@ class LeastCounts(click.ParamType[Any]):
         return counts
 
 
+class DataFolder(click.ParamType[Any]):
+    """A local folder, or an address such as s3://bucket/data."""
+
+    name = "folder"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return the place."""
+        from rafm_datasets import locate
+
+        return locate(value)
+
+
 class SizeInBytes(click.ParamType[Any]):
     """A number of bytes such as 500MB or 2GiB."""
 

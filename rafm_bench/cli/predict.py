@@ -6,18 +6,26 @@ from pathlib import Path
 
 import click
 
-from rafm_bench.cli.options import json_option
+from rafm_bench.cli.options import DataFolder, json_option
 from rafm_bench.cli.output import show
 
 EXAMPLE = """\b
-Example:
+Examples:
+  rafm-bench predict runs/rafm --data new.parquet --out scores.parquet
   rafm-bench predict runs/rafm data/frappe --split test --out scores.parquet"""
 
 
 @click.command("predict", epilog=EXAMPLE)
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.argument("data", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--split", default="test", show_default=True, help="Split to score.")
+@click.argument("folder", metavar="[DIR]", required=False, type=DataFolder())
+@click.option(
+    "--data",
+    metavar="DIR|FILE.parquet",
+    type=DataFolder(),
+    help="Prepared data, or rows of `rafm-bench encode` [default: DIR, or what RUN "
+    "was trained on]",
+)
+@click.option("--split", help="Split of prepared data to score [default: test]")
 @click.option(
     "--out",
     metavar="FILE.parquet",
@@ -26,16 +34,35 @@ Example:
     help="File to write; one that exists is replaced.",
 )
 @json_option
-def command(run: Path, data: Path, split: str, out: Path, as_json: bool) -> None:
-    """Write a model's predictions for each row of a split.
+def command(
+    run: Path,
+    folder: Path | None,
+    data: Path | None,
+    split: str | None,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Write a model's predictions for each row of a split, or of encoded rows.
 
-    The columns are label and score: the probability of label 1, or the rating.
+    The columns are label, where there are labels, and score: the probability of label
+    1, or the rating. Rows are in the order of the file.
     """
-    from rafm_bench.evaluate import predict
+    from rafm_bench.evaluate import predict, predict_encoded
     from rafm_bench.progress import reporter
     from rafm_bench.run import read_run
 
+    if folder and data:
+        raise click.UsageError("give DIR or --data, not both")
+    data = data or folder
+    encoded = isinstance(data, Path) and data.is_file()
+    if encoded and split:
+        raise click.UsageError(f"{data} is a file of rows and has no splits")
     with reporter() as report:
-        n_rows = predict(read_run(run), data, split, out, report)
+        opened = read_run(run)
+        if data is not None and encoded:
+            n_rows = predict_encoded(opened, data, out, report)
+        else:
+            split = split or "test"
+            n_rows = predict(opened, data, split, out, report)
     result = {"file": str(out), "split": split, "n_rows": n_rows}
     show(result, as_json, lambda console: console.print(f"{n_rows:,} rows in {out}"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,9 @@ from rafm_bench.cli.options import (
 )
 from rafm_bench.cli.output import show
 from rafm_datasets import source_names
+
+if TYPE_CHECKING:
+    from rafm_datasets import PrepareOptions
 
 EXAMPLE = """\b
 Examples:
@@ -39,7 +43,18 @@ SOURCE is the format of the raw files: {", ".join(source_names())}.
     metavar="FILE.toml",
     help="For source table: which columns are label, time and fields.",
 )
-@click.option("--out", metavar="DIR", required=True, help="Folder to write.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    required=True,
+    help="Folder to write, here or at an address such as s3://bucket/data.",
+)
+@click.option(
+    "--work",
+    metavar="DIR",
+    help="Local folder to work in where --out is an address [default: in the cache of "
+    "the user]",
+)
 @click.option(
     "--split",
     metavar="random|given|time",
@@ -104,8 +119,13 @@ SOURCE is the format of the raw files: {", ".join(source_names())}.
 @click.option(
     "--overwrite", is_flag=True, default=None, help="Replace prepared data in DIR."
 )
+@click.option(
+    "--plan",
+    is_flag=True,
+    help="Tell rows, disk, memory and time from a sample, and prepare nothing.",
+)
 @json_option
-def command(as_json: bool, **flags: Any) -> None:
+def command(plan: bool, as_json: bool, **flags: Any) -> None:
     """Prepare raw files."""
     from rafm_bench import summary_table
     from rafm_bench.errors import leaving
@@ -116,6 +136,7 @@ def command(as_json: bool, **flags: Any) -> None:
         find_finished,
         prepare,
         read_description,
+        short_of_disk,
     )
 
     if flags["description"] is not None:
@@ -125,12 +146,17 @@ def command(as_json: bool, **flags: Any) -> None:
     }
     flags |= {"min_count": least.pop(None, None), "field_min_counts": least}
     options = PrepareOptions(**given(flags))
+    if plan:
+        _show_plan(options, as_json)
+        return
     again = "the same command goes on where it stopped"
     with leaving(again), reporter() as report:
         data = find_finished(options)
         if data is not None:
             report.say(f"{options.out} is prepared already; nothing was done")
         else:
+            if short := short_of_disk(options):
+                report.say(f"warning: {short}")
             data = prepare(options, progress=report)
     result = summarize(data)
     show(
@@ -138,3 +164,11 @@ def command(as_json: bool, **flags: Any) -> None:
         as_json,
         lambda console: summary_table.show_summary(result, console),
     )
+
+
+def _show_plan(options: PrepareOptions, as_json: bool) -> None:
+    from rafm_bench import plan_table
+    from rafm_datasets import plan_prepare
+
+    plan = plan_prepare(options)
+    show(asdict(plan), as_json, lambda console: plan_table.show_plan(plan, console))

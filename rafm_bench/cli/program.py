@@ -15,6 +15,7 @@ from rafm_bench.errors import Interrupted, RunError, UserError
 COMMANDS = (
     "demo",
     "sources",
+    "fetch",
     "generate",
     "prepare",
     "verify",
@@ -22,6 +23,7 @@ COMMANDS = (
     "explain",
     "train",
     "evaluate",
+    "encode",
     "predict",
     "compare",
     "export",

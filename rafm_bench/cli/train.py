@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rafm_bench.cli.options import config_options, given, json_option
+from rafm_bench.cli.options import DataFolder, config_options, given, json_option
 from rafm_bench.cli.output import show
 
 EXAMPLE = """\b
@@ -17,7 +17,7 @@ Example:
 
 
 @click.command("train", epilog=EXAMPLE)
-@click.argument("data", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("data", metavar="DIR", type=DataFolder())
 @click.option(
     "--out",
     metavar="RUN",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from rafm_bench.cli.options import json_option
+from rafm_bench.cli.options import DataFolder, json_option
 from rafm_bench.cli.output import show
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EXAMPLE = """\b
 Example:
@@ -16,7 +19,7 @@ Example:
 
 
 @click.command("verify", epilog=EXAMPLE)
-@click.argument("data", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("data", metavar="DIR", type=DataFolder())
 @json_option
 def command(data: Path, as_json: bool) -> None:
     """Recompute hashes, counts and invariants; exit 1 if anything is wrong.

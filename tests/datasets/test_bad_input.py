@@ -6,18 +6,18 @@ are in `test_sources`, what the fields of a source must not hold in `test_wrong_
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import io
 import random
 import tarfile
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from rafm_datasets import DataError, open_prepared
-from rafm_datasets.sources.table import parse_description
+from rafm_datasets import DataError, open_prepared, parse_description
 from tests.datasets.test_sources import AVAZU, FRAPPE, PLAIN, SAMPLES, decoded
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Row:
     header: str = ""
     number: int | None = None  # which cell must be a number or a moment
     digits_only: bool = False  # ids are numbers of 64 bits
-    options: dict[str, object] = field(default_factory=dict)
+    options: dict[str, object] = dataclasses.field(default_factory=dict)
 
 
 ROWS = [

@@ -167,3 +167,33 @@ def test_a_time_split_holds_the_last_periods_out(tmp_path: Path) -> None:
     assert code == 0, stderr
     splits = json.loads(stdout)["splits"]
     assert [one["n_rows"] for one in splits] == [60, 12, 24]
+
+
+def test_what_can_be_fetched_is_listed_and_what_cannot_is_told() -> None:
+    code, stdout, _ = run("fetch", "--json")
+    listed = {one["name"]: one for one in json.loads(stdout)}
+    assert code == 0
+    assert {"ml-1m", "ml-32m", "amazon-movies", "criteo"} <= set(listed)
+    _, text, _ = run("fetch")
+    assert all(one["page"] in text for one in listed.values())
+    code, stdout, stderr = run("fetch", "avazu")
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+    assert listed["avazu"]["page"] in stderr
+
+
+def test_a_plan_is_told_and_nothing_is_prepared(tmp_path: Path) -> None:
+    raw, out = tmp_path / "raw.libfm", tmp_path / "data"
+    raw.write_text("1 3:1 5:1\n0 2:1\n" * 40, encoding="ascii")
+    words = ("prepare", "libfm", str(raw), "--out", str(out), "--plan")
+    code, stdout, stderr = run(*words)
+    assert (code, stderr) == (0, "")
+    assert f"{out}: prepare would begin" in stdout
+    assert "rows       about 80" in stdout
+    assert "it may be half or twice that" in stdout
+    code, stdout, _ = run(*words, "--json")
+    told = json.loads(stdout)
+    assert (code, told["action"], told["estimate"]["rows"]) == (0, "begin", 80)
+    assert not out.exists()
+    run(*words[:-1])
+    code, stdout, _ = run(*words)
+    assert (code, "is prepared already: prepare would do nothing" in stdout) == (0, 1)

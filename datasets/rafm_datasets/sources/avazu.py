@@ -13,6 +13,7 @@ from rafm_datasets.columns import (
     binary_labels,
     convert,
     encode_text,
+    no_labels,
     require,
     require_present,
 )
@@ -55,9 +56,11 @@ _COLUMNS = ("id", "click", "hour", *_VALUES)
 
 def dialect(name: str, head: bytes, options: PrepareOptions) -> Dialect:
     """Check the header, as in `Source.dialect`."""
-    del options
     columns = head.decode("utf-8", "replace").split(",")
     if "click" not in columns and "hour" in columns:
+        if options.purpose == "encode":
+            wanted = tuple(name for name in _COLUMNS if name != "click")
+            return csv_dialect(name, head, wanted, "the raw test.csv")
         raise DataError(
             f"{name}, line 1: there is no column click, so this is a test file "
             "without labels; give train.csv"
@@ -74,8 +77,11 @@ def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
     columns = {} if options.hour == "drop" else _split(hour, moments)
     columns |= {name: encode_text(frame[name]) for name in _VALUES}
     seconds = moments.dt.epoch("s").to_numpy()
+    labels = no_labels(len(frame))
+    if "click" in dialect.columns:
+        labels = binary_labels(encode_text(frame["click"]), "click")
     return Parsed(
-        labels=binary_labels(encode_text(frame["click"]), "click"),
+        labels=labels,
         columns=columns,
         numbers=np.arange(len(frame)),
         times=seconds[hour.codes - 1],

@@ -14,6 +14,7 @@ from rafm_datasets.columns import (
     binary_labels,
     convert,
     encode_text,
+    no_labels,
     require,
 )
 from rafm_datasets.delimited import Dialect, read_delimited
@@ -39,9 +40,10 @@ _COLUMNS = ("label", *INFO.fields)
 
 def dialect(name: str, head: bytes, options: PrepareOptions) -> Dialect:
     """Check the number of columns, as in `Source.dialect`."""
-    del options
     n_columns = head.count(b"\t") + 1
     if n_columns == len(INFO.fields):
+        if options.purpose == "encode":
+            return Dialect(columns=INFO.fields)
         raise DataError(
             f"{name}, line 1: 39 columns, so this is a test file without labels; "
             "give train.txt or a day_ file"
@@ -56,8 +58,11 @@ def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
     columns = {name: encode_text(frame[name]) for name in INFO.fields}
     for name in INTEGERS:
         columns[name] = _bucketed(columns[name], name)
+    labels = no_labels(len(frame))
+    if "label" in dialect.columns:
+        labels = binary_labels(encode_text(frame["label"]))
     return Parsed(
-        labels=binary_labels(encode_text(frame["label"])),
+        labels=labels,
         columns=columns,
         numbers=np.arange(len(frame)),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from rafm_datasets.columns import Parsed, encode_text
+from rafm_datasets.columns import Parsed, encode_text, no_labels
 from rafm_datasets.delimited import Dialect, read_delimited
 from rafm_datasets.description import TableDescription, parse_description
 from rafm_datasets.errors import DataError
@@ -103,7 +103,10 @@ def dialect(name: str, head: bytes, options: PrepareOptions) -> Dialect:
     """Check the header against the description, as in `Source.dialect`."""
     described = _description(options)
     found = _dialect(name, head, described)
-    missing = [column for column in described.wanted if column not in found.columns]
+    needed = described.wanted
+    if options.purpose == "encode":  # label and time may be absent then
+        needed = tuple(name for name in needed if name in described.fields)
+    missing = [column for column in needed if column not in found.columns]
     twice = len(set(found.columns)) < len(found.columns)
     if missing or twice:
         what = f"lacks {', '.join(missing)}" if missing else "names a column twice"
@@ -120,10 +123,17 @@ def parse(data: bytes, dialect: Dialect, options: PrepareOptions) -> Parsed:
     """Read and check rows of the table, as in `Source.parse`."""
     described = _description(options)
     frame = read_delimited(data, dialect)
-    texts = {name: _texts(frame[name], dialect) for name in described.wanted}
-    time = described.time
+    texts = {
+        name: _texts(frame[name], dialect)
+        for name in described.wanted
+        if name in dialect.columns
+    }
+    time = described.time if described.time in texts else None
+    labels = no_labels(len(frame))
+    if described.label in texts:
+        labels = labels_of(texts[described.label], described)
     return Parsed(
-        labels=labels_of(texts[described.label], described),
+        labels=labels,
         columns={
             name: field_column(texts[name], name, rule)
             for name, rule in described.fields.items()
