@@ -215,11 +215,24 @@ def local(n_workers: int) -> Iterator[_Cluster]:
         _restored_environment(),
         tempfile.TemporaryDirectory(prefix="rafm-workers-") as scratch,
         dask.config.set(settings),
-        _started(n_workers, scratch) as workers,
-        Client(workers, set_as_default=False) as client,
+        contextlib.ExitStack() as stack,
     ):
+        workers = _started(n_workers, scratch)
+        stack.callback(_close, workers)
+        client = stack.enter_context(Client(workers, set_as_default=False))
         client.wait_for_workers(n_workers, timeout=_START_SECONDS)
-        yield _Cluster(client, "this run")
+        try:
+            yield _Cluster(client, "this run")
+        except ChildProcessError:  # a worker on its way back cannot be closed
+            with contextlib.suppress(TimeoutError):
+                client.wait_for_workers(n_workers, timeout=_START_SECONDS)
+            raise
+
+
+def _close(workers: Any) -> None:
+    """Close workers; one that is just coming back ends with this process."""
+    with contextlib.suppress(AssertionError):
+        workers.close()
 
 
 def _started(n_workers: int, scratch: str) -> Any:
