@@ -16,6 +16,7 @@ from rafm_datasets import (
     encode_like,
     generate,
     open_encoded,
+    parse_description,
     stream,
     stream_encoded,
 )
@@ -157,6 +158,26 @@ def test_a_test_file_of_avazu_lacks_the_column_click(
     assert (encoded.labeled, encoded.rows) == (False, 500)
     assert as_text(data, encoded) == as_text(data, labeled)
     assert ("hour" in encoded.fields) == (hour == "split")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_table_needs_neither_label_nor_time(
+    ending: str, prepare_into: Prepare, tmp_path: Path
+) -> None:
+    columns = {"ad": ["a", "b", "a"], "y": [1, 0, 1], "t": [7, 8, 9]}
+    pl.DataFrame(columns).write_csv(tmp_path / "train.csv")
+    described = parse_description({"label": "y", "time": "t"})
+    data = prepare_into(
+        "table",
+        tmp_path / "train.csv",
+        description=described,
+        fractions=(1.0, 0.0, 0.0),
+    )
+    new, raw = pl.DataFrame({"ad": ["b", None, "c"]}), tmp_path / f"new{ending}"
+    new.write_csv(raw) if ending == ".csv" else new.write_parquet(raw)
+    encoded = encode_rows(data, raw, out=tmp_path / "new-ids.parquet")
+    assert not encoded.labeled
+    assert as_text(data, encoded) == [["b"], ["null"], ["rare"]]
 
 
 def test_a_log_of_positives_is_encoded_row_by_row_without_negatives(

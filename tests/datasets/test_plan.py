@@ -8,9 +8,17 @@ import tempfile
 import zipfile
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
-from rafm_datasets import DataError, PrepareOptions, generate, plan_prepare, prepare
+from rafm_datasets import (
+    DataError,
+    PrepareOptions,
+    generate,
+    parse_description,
+    plan_prepare,
+    prepare,
+)
 from rafm_datasets.planning import short_of_disk
 
 if TYPE_CHECKING:
@@ -147,7 +155,7 @@ def test_blocks_and_drawn_negatives_are_counted_as_rows(tmp_path: Path) -> None:
     tags = tmp_path / "tags.csv"
     rows = [f"{n % 7},{n % 5},tag{n % 11},{n}\n" for n in range(100)]
     tags.write_text("userId,movieId,tag,timestamp\n" + "".join(rows))
-    planned = plan("movielens-tag", tags, out=tmp_path / "o", memory_limit=600 << 20)
+    planned = plan("movielens-tag", tags, out=tmp_path / "o", memory_limit=700 << 20)
     assert planned.files[0].rows == 300
     assert planned.warnings == ()
 
@@ -167,15 +175,17 @@ def test_what_would_go_wrong_is_warned_of(
     assert "the disk will probably not do; --plan tells" in short
 
 
-def test_a_file_parsed_in_one_piece_must_fit_the_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tags = tmp_path / "tags.csv"
-    rows = [f"{n % 7},{n % 5},tag{n % 11},{n}\n" for n in range(100)]
-    tags.write_text("userId,movieId,tag,timestamp\n" + "".join(rows))
-    monkeypatch.setattr("rafm_datasets.planning.MEMORY_PER_BYTE", 1 << 30)
-    (memory,) = plan("movielens-tag", tags, out=tmp_path / "o").warnings
-    assert "parses a file in one piece" in memory
+def test_rows_of_a_described_parquet_file_are_known(tmp_path: Path) -> None:
+    table = tmp_path / "clicks.parquet"
+    frame = pl.DataFrame(
+        {"y": [0, 1] * 4000, "ad": [f"a{n % 90}" for n in range(8000)]}
+    )
+    frame.write_parquet(table)
+    described = parse_description({"label": "y"})
+    planned = plan("table", table, out=tmp_path / "o", description=described)
+    assert planned.files[0].rows == 8000
+    assert planned.estimate is not None
+    assert planned.estimate.features == 92
 
 
 @pytest.mark.parametrize(
