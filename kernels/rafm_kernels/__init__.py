@@ -15,12 +15,16 @@ from rafm_kernels.losses import LOSSES as LOSSES
 from rafm_kernels.losses import Loss as Loss
 from rafm_kernels.losses import loss_values as loss_values
 from rafm_kernels.losses import probability as probability
+from rafm_kernels.model import FIELD_MODELS as FIELD_MODELS
 from rafm_kernels.model import MODELS as MODELS
 from rafm_kernels.model import PROJECTIONS as PROJECTIONS
 from rafm_kernels.model import Model as Model
 from rafm_kernels.model import ModelName as ModelName
 from rafm_kernels.model import Projection as Projection
+from rafm_kernels.model import check_fields_fit as check_fields_fit
+from rafm_kernels.model import check_rank_rule_fits as check_rank_rule_fits
 from rafm_kernels.model import check_ranks_fit as check_ranks_fit
+from rafm_kernels.model import make_layout as make_layout
 from rafm_kernels.model import make_model as make_model
 from rafm_kernels.optimizers import L2_SCOPES as L2_SCOPES
 from rafm_kernels.optimizers import OPTIMIZERS as OPTIMIZERS

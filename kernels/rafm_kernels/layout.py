@@ -32,6 +32,8 @@ class RankLayout:
     n_trained : features seen in training; as ids are ranks, these come first
     order : int32[n_features] the layout's id of each id of the data, where k_i does
         not fall with the id (explicit levels); None where ids need no change
+    table_dims : numbers that a feature of F_k stores at level k; `rank_dims` where none
+        are given, and for models that store something else what `Model` says
 
     References
     ----------
@@ -43,10 +45,13 @@ class RankLayout:
     n_features: int
     n_trained: int
     order: NDArray[np.int32] | None = None
+    table_dims: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the invariants once, where the noun is made."""
         check_rank_dims(self.rank_dims)
+        if not self.table_dims:
+            object.__setattr__(self, "table_dims", self.rank_dims)
         sizes = self.features_at_rank
         if len(sizes) != len(self.rank_dims):
             raise ValueError(
@@ -123,8 +128,8 @@ class RankLayout:
 
     @property
     def n_embedding_parameters(self) -> int:
-        """Stored embedding numbers, sum_k D_k |F_k| (Proposition 1)."""
-        pairs = zip(self.rank_dims, self.features_at_rank, strict=True)
+        """Stored embedding numbers, sum_k D_k |F_k| for RaFM (Proposition 1)."""
+        pairs = zip(self.table_dims, self.features_at_rank, strict=True)
         return sum(dim * size for dim, size in pairs)
 
     @property
@@ -148,9 +153,9 @@ class RankLayout:
         return below[list(self.features_at_rank)] / n_rows
 
     def cost_per_row(self, counts: ArrayLike, n_rows: int) -> float:
-        """Embedding numbers that a row touches, sum_k D_k n(F_k); see Table 1."""
+        """Embedding numbers that a row touches: sum_k D_k n(F_k) for RaFM (Table 1)."""
         per_row = self.features_per_row(counts, n_rows)
-        return float(np.dot(np.asarray(self.rank_dims, dtype=np.float64), per_row))
+        return float(np.dot(np.asarray(self.table_dims, dtype=np.float64), per_row))
 
     def level_of(self, ids: ArrayLike) -> IntArray:
         """Level k_i of each id of the data, int64 of the same shape; 1 is the lowest.

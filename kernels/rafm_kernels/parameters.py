@@ -28,7 +28,8 @@ class Parameters(NamedTuple):
     bias : float[1]
     linear : float[n_features]       w_i
     embeddings : float[n_slots]      the tables v^(k), one after the other; `tables`
-        gives each as float[|F_k|, D_k]. One flat array, so that a compiled kernel
+        gives each as float[|F_k|, D_k] (of other width for models that store more or
+        less, see `Model`). One flat array, so that a compiled kernel
         takes any number of levels.
     """
 
@@ -41,16 +42,16 @@ def table_offsets(layout: RankLayout) -> NDArray[np.int64]:
     """Where each level's table begins in `embeddings`, and its length: int64[m + 1]."""
     per_line = _LINE // 4
     offsets = np.zeros(layout.n_levels + 1, dtype=np.int64)
-    pairs = zip(layout.rank_dims, layout.features_at_rank, strict=True)
+    pairs = zip(layout.table_dims, layout.features_at_rank, strict=True)
     for k, (dim, size) in enumerate(pairs):
         offsets[k + 1] = offsets[k] + -(-dim * size // per_line) * per_line
     return offsets
 
 
 def tables(parameters: Parameters, layout: RankLayout) -> tuple[Array, ...]:
-    """Show `embeddings` level by level: v^(k) as float[|F_k|, D_k] for each level k."""
+    """Show `embeddings` level by level, each as float[|F_k|, table_dims[k - 1]]."""
     starts = table_offsets(layout)
-    pairs = zip(starts, layout.rank_dims, layout.features_at_rank, strict=False)
+    pairs = zip(starts, layout.table_dims, layout.features_at_rank, strict=False)
     return tuple(
         parameters.embeddings[at : at + dim * size].reshape(size, dim)
         for at, dim, size in pairs

@@ -116,9 +116,7 @@ def _centre_on_start(
     dependent = -optimizer.beta / optimizer.dependent_rate
     z.bias[...] = start.bias * free
     z.linear[...] = start.linear * free
-    sizes = (*model.layout.features_at_rank, 0)
-    pairs = zip(tables(start, model.layout), tables(z, model.layout), strict=True)
-    for k, (table, target) in enumerate(pairs):
-        cut = sizes[k + 1]
+    both = tables(start, model.layout), tables(z, model.layout)
+    for table, target, cut in zip(*both, model.dependents, strict=True):
         target[:cut] = table[:cut] * dependent
         target[cut:] = table[cut:] * free

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rafm_kernels import (
+    Model,
     Optimizer,
     RankLayout,
     init_parameters,
@@ -37,6 +38,33 @@ def test_thresholds_are_passed_by_counts_above_them():
         COUNTS, (4, 8, 16), "thresholds", thresholds=[9, 70]
     )
     assert layout.features_at_rank == (7, 4, 2)
+
+
+def test_difacto_stores_the_blocks_between_its_ranks():
+    layout = make_model("difacto", COUNTS, (4, 64), loss="log").layout
+    assert layout.table_dims == (4, 60)
+    assert layout.features_at_rank == (7, 4)
+    assert layout.n_parameters == 1 + 7 + 7 * 4 + 4 * 60
+    assert layout.cost_per_row(COUNTS, 100) == pytest.approx(4 * 13.5 + 60 * 13.4)
+
+
+def test_mrma_stores_every_rank_and_a_weight_for_every_feature():
+    layout = make_model("mrma", COUNTS, (4, 64), loss="log").layout
+    assert layout.n_parameters == 1 + 7 + 7 * (5 + 65)
+    assert layout.level_of([0, 6]).tolist() == [2, 2]
+    assert layout.cost_per_row(COUNTS, 100) == pytest.approx((5 + 65) * 13.5)
+
+
+def test_ffm_stores_a_vector_for_each_field():
+    model = make_model("ffm", COUNTS, (4,), loss="log", n_fields=3)
+    assert model.n_fields == 3
+    assert model.layout.n_parameters == 1 + 7 + 7 * 3 * 4
+
+
+def test_a_layout_of_another_model_is_refused():
+    layout = make_model("difacto", COUNTS, (4, 64), loss="log").layout
+    with pytest.raises(ValueError, match=r"must be \[4, 64\], got \[4, 60\]"):
+        Model("rafm", layout, "log")
 
 
 def test_cost_is_the_numbers_that_a_mean_row_touches():
@@ -109,6 +137,9 @@ def test_what_is_refused_and_how(arguments, message):
         ("lr", (4,), "takes no ranks, got"),
         ("fm", (4, 8), "use 'rafm' for several ranks"),
         ("rafm", (), "needs at least one rank"),
+        ("mrma", (), "model 'mrma' needs at least one rank"),
+        ("ffm", (4, 8), "model 'ffm' takes one rank"),
+        ("ffm", (4,), "needs data of two or more fields, got none; use 'fm'"),
         ("svm", (4,), "unknown model 'svm'; choose one of lr, fm"),
     ],
 )

@@ -19,15 +19,21 @@ GRADIENT_ONLY, SGD, ADAGRAD, ADAGRAD_ROW, ADAM, ADAM_DENSE, FTRL = range(7)
 class Shape(NamedTuple):
     """A rank layout as arrays: all int64, `m` levels.
 
-    `sizes` is |F_k| with a last 0; `tables`, `rows` and `columns` say where each level
-    begins in the embeddings, among one-number-a-row arrays, and among a row's sums.
+    `dims` is what a feature stores at each level; `sizes` is |F_k| with a last 0, and
+    `dependents` how many of them depend on the next level; `tables`, `rows` and
+    `columns` say where each level begins in the embeddings, among one-number-a-row
+    arrays, and among a row's sums (or an entry's vectors). What is None leaves out
+    compiled code, see `numba_run`.
     """
 
     dims: np.ndarray
     sizes: np.ndarray
+    dependents: np.ndarray
     tables: np.ndarray
     rows: np.ndarray
     columns: np.ndarray
+    by_entry: bool | None  # not None: features need a vector for each entry
+    n_fields: int | None  # not None: the vectors of FFM
 
 
 class Settings(NamedTuple):
@@ -59,11 +65,11 @@ class Kept(NamedTuple):
 class Work(NamedTuple):
     """Scratch for batches up to a size; see `make_work`."""
 
-    sums: np.ndarray  # float[B * columns]   s_k, then slope s_k
+    sums: np.ndarray  # float[B * columns]   s_k, then slope s_k; or entries' vectors
     nexts: np.ndarray  # float[B * columns]   t_k, then what dependent factors take
     slope: np.ndarray  # float64[B]   loss'(z_m, y)
     toward: np.ndarray  # float64[B * m]   loss'(z_k, z_k+1)
-    active: np.ndarray  # int32[B * m]   features of F_k in the row
+    active: np.ndarray  # int32[B * m]   features of F_k in the row; or of each field
     losses: np.ndarray  # float64[B * (m + 1)]   loss of z_m, and of each z_k
     place: np.ndarray  # int32[n_features]   a feature's number in the batch, or -1
     distinct: np.ndarray  # int32[n_entries]   features of the batch
@@ -71,6 +77,7 @@ class Work(NamedTuple):
     number: np.ndarray  # int32[n_entries]   the number of each entry's feature
     rows: np.ndarray  # int64[n_entries]
     x: np.ndarray  # float[n_entries]
+    entries: np.ndarray  # int64[n_entries]   where vectors are kept by entry
 
 
 class Scratch(NamedTuple):
@@ -80,7 +87,18 @@ class Scratch(NamedTuple):
     x: np.ndarray  # float[longest row]
     within: np.ndarray  # int64[m + 2]   features of the row in F_k
     scores: np.ndarray  # float64[m + 1]   z_k
-    g: np.ndarray  # float[D_m]   gradient of a feature
+    g: np.ndarray  # float[widest table]   gradient of a feature
+    mixed: np.ndarray  # float64[m]   mixture of the levels up to k
+    at: np.ndarray  # int64[longest row]   where an entry's row of the table begins
+    place: np.ndarray  # int64[longest row]   where in a row its field's vector lies
+    touched: np.ndarray  # int8[n_fields]   whether L2 shrinks that field's vector
+
+
+@jit
+def _either(switch, if_none, if_not):
+    if switch is None:
+        return if_none
+    return if_not
 
 
 @allocating_jit
@@ -95,7 +113,11 @@ def make_scratch(shape, dtype_like, indptr):
         np.empty(longest, dtype_like.dtype),
         np.zeros(m + 2, np.int64),
         np.empty(m + 1, np.float64),
-        np.empty(shape.dims[m - 1] if m else 0, dtype_like.dtype),
+        np.empty(shape.dims.max() if m else 0, dtype_like.dtype),
+        np.empty(m, np.float64),
+        np.empty(longest, np.int64),
+        np.empty(longest, np.int64),
+        np.empty(_either(shape.n_fields, 0, shape.n_fields), np.int8),
     )
 
 
@@ -105,12 +127,14 @@ def make_work(shape, n_features, dtype_like, n_rows, n_entries):
     m = len(shape.dims)
     columns = shape.columns[m]
     float_ = dtype_like.dtype
+    n_vectors = _either(shape.by_entry, n_rows, n_entries)
+    counted = m + _either(shape.n_fields, 0, shape.n_fields)
     return Work(
-        np.empty(n_rows * columns, float_),
-        np.empty(n_rows * columns, float_),
+        np.empty(n_vectors * columns, float_),
+        np.empty(_either(shape.by_entry, n_rows, 0) * columns, float_),
         np.empty(n_rows, np.float64),
         np.empty(n_rows * m, np.float64),
-        np.empty(n_rows * m, np.int32),
+        np.empty(n_rows * counted, np.int32),
         np.empty(n_rows * (m + 1), np.float64),
         np.full(n_features, np.int32(-1), np.int32),
         np.empty(n_entries, np.int32),
@@ -118,6 +142,7 @@ def make_work(shape, n_features, dtype_like, n_rows, n_entries):
         np.empty(n_entries, np.int32),
         np.empty(n_entries, np.int64),
         np.empty(n_entries, float_),
+        np.empty(_either(shape.by_entry, 0, n_entries), np.int64),
     )
 
 

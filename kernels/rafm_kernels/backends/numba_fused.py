@@ -13,7 +13,10 @@ import numpy as np
 
 from rafm_kernels.backends.numba_blocks import gradient
 from rafm_kernels.backends.numba_cache import jit
+from rafm_kernels.backends.numba_entries import scatter_row_entries
+from rafm_kernels.backends.numba_ffm import gather_ffm
 from rafm_kernels.backends.numba_gather import add_losses, gather
+from rafm_kernels.backends.numba_mrma import gather_mrma
 from rafm_kernels.backends.numba_scatter import bias_step
 from rafm_kernels.backends.numba_steps import (
     at_step,
@@ -26,7 +29,10 @@ AHEAD = 2  # rows between asking for memory and using it
 
 
 @jit
-def row_steps(shape, settings, parameters, kept, work, batch, loss_sums, scratch):
+def row_steps(
+    by_entry, n_fields, shape, settings, parameters, kept, work, batch, loss_sums,
+    scratch,
+):  # fmt: skip
     """Make one step for each row; arguments and result as in `numba_run.train_part`."""
     m = len(shape.dims)
     n_rows = len(batch.labels)
@@ -34,11 +40,24 @@ def row_steps(shape, settings, parameters, kept, work, batch, loss_sums, scratch
         if r + AHEAD < n_rows:
             _fetch_row(shape, settings, parameters, kept, batch, r + AHEAD)
         now = at_step(settings, settings.steps_before + r + 1)
-        gather(shape, now, parameters, batch, r, work, scratch, 0, 1, 1)
+        if by_entry is None:
+            gather(shape, now, parameters, batch, r, work, scratch, 0, 1, 1)
+        elif n_fields is None:
+            gather_mrma(shape, now, parameters, batch, r, work, scratch, 0, 1, 1)
+        else:
+            gather_ffm(
+                shape, n_fields, now, parameters, batch, r, work, scratch, 0, 1, 1
+            )
         if not add_losses(work, m, 1, loss_sums):
             return r, r
         finite = bias_step(now, parameters, kept, work, 1)
-        if not _scatter_row(shape, now, parameters, kept, work, scratch) or not finite:
+        if by_entry is None:
+            stepped = _scatter_row(shape, now, parameters, kept, work, scratch)
+        else:
+            stepped = scatter_row_entries(
+                shape, n_fields, now, parameters, kept, work, scratch, batch, r
+            )
+        if not (finite and stepped):
             return r, r
     return n_rows, -1
 
@@ -68,7 +87,7 @@ def _scatter_row(shape, settings, parameters, kept, work, scratch):
     for k in range(m):
         if within[k] < 2:  # no pair at this level
             break
-        n_next = within[k + 1] if k + 1 < m else 0
+        n_next = within[k + 1] if shape.dependents[k] else 0
         for e in range(within[k]):
             i = ids[e]
             dependent = e < n_next

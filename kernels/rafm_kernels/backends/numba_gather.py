@@ -24,13 +24,20 @@ def value_of(values, e):
 
 
 @jit
+def slope_of(log_loss, z, y):
+    """Slope of a row's loss at its score."""
+    return (_sigmoid(z) if log_loss else z) - y
+
+
+@jit
 def _sigmoid(z):
     e = math.exp(-abs(z))
     return 1.0 / (1.0 + e) if z >= 0 else e / (1.0 + e)
 
 
 @jit
-def _loss(log_loss, z, y):
+def loss_of(log_loss, z, y):
+    """Loss of a row."""
     if log_loss:
         return max(z, 0.0) - y * z + math.log1p(math.exp(-abs(z)))
     return (z - y) * (z - y)
@@ -82,7 +89,7 @@ def score_rows(shape, parameters, batch, out, levels, scratch, first, last):
         z = linear_score(parameters, ids, x, n)
         for k in range(m):
             n_all = within[k]
-            n_next = within[k + 1] if k + 1 < m else 0
+            n_next = within[k + 1] if shape.dependents[k] else 0
             if n_all < 2 or (not all_levels and n_all == n_next):
                 own = shared = 0.0
             else:
@@ -127,7 +134,7 @@ def gather(
         z = linear_score(parameters, ids, x, n)
         for k in range(m):
             n_all = within[k]
-            n_next = within[k + 1] if k + 1 < m else 0
+            n_next = within[k + 1] if shape.dependents[k] else 0
             own = shared = 0.0
             if n_all > 1:
                 own, shared = pair_sums(
@@ -143,14 +150,14 @@ def gather(
             if n_next > 1:
                 z -= shared
             work.active[r * m + k] = n_all
-            work.losses[r * (m + 1) + k + 1] = _loss(settings.log_loss, scores[k], y)
-        work.losses[r * (m + 1)] = _loss(settings.log_loss, z, y)
-        slope = (_sigmoid(z) if settings.log_loss else z) - y
+            work.losses[r * (m + 1) + k + 1] = loss_of(settings.log_loss, scores[k], y)
+        work.losses[r * (m + 1)] = loss_of(settings.log_loss, z, y)
+        slope = slope_of(settings.log_loss, z, y)
         work.slope[r] = slope
         reach = slope if settings.joint else 0.0
         for k in range(m):
             toward = 0.0
-            if k + 1 < m and within[k + 1] > 0:
+            if shape.dependents[k] and within[k + 1] > 0:
                 if settings.log_loss:
                     toward = _sigmoid(scores[k]) - _sigmoid(scores[k + 1])
                 else:

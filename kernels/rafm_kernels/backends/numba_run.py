@@ -2,6 +2,10 @@
 
 Any thread may take any part of the rows or of the features: what it computes, it
 computes alone and in one order, so the bits do not depend on who took what.
+
+Which loops a model runs is chosen when they are compiled, by what is None in `Shape`,
+so that a first run compiles no other model's. A function may ask that of its own
+arguments only; one function more on the way would have all below it compiled again.
 """
 
 from __future__ import annotations
@@ -13,8 +17,11 @@ from rafm_kernels.backends.numba_arrays import (
     make_work,
 )
 from rafm_kernels.backends.numba_cache import cached_jit, jit
+from rafm_kernels.backends.numba_entries import scatter_entries
+from rafm_kernels.backends.numba_ffm import gather_ffm, score_ffm
 from rafm_kernels.backends.numba_fused import row_steps
 from rafm_kernels.backends.numba_gather import add_losses, gather, score_rows
+from rafm_kernels.backends.numba_mrma import gather_mrma, score_mrma
 from rafm_kernels.backends.numba_scatter import bias_step, scatter, transpose
 from rafm_kernels.backends.numba_steps import at_step, dense_lot
 from rafm_kernels.backends.numba_sync import (
@@ -60,8 +67,9 @@ def train_part(
     scratch = make_scratch(shape, parameters.linear, batch.indptr)
     if batch_size == 1 and settings.optimizer != ADAM_DENSE:
         return row_steps(
-            shape, settings, parameters, kept, work, batch, loss_sums, scratch
-        )
+            shape.by_entry, shape.n_fields, shape, settings, parameters, kept, work,
+            batch, loss_sums, scratch,
+        )  # fmt: skip
     return _steps(
         meeting, shared, n_threads, shape, settings, parameters, kept, work, batch,
         batch_size, loss_sums, scratch,
@@ -81,8 +89,9 @@ def _steps(
         now = at_step(settings, settings.steps_before + step + 1)
         before = current_round(meeting)
         _gather_part(
-            meeting, shared, shape, now, parameters, work, batch, start, n, scratch
-        )
+            shape.by_entry, shape.n_fields, meeting, shared, shape, now, parameters,
+            work, batch, start, n, scratch,
+        )  # fmt: skip
         if arrive(meeting, n_threads):
             if not add_losses(work, m, n, loss_sums):
                 shared[STOP] = 1
@@ -94,7 +103,10 @@ def _steps(
         if shared[STOP]:
             return step, step
         before += 1
-        _scatter_part(meeting, shared, shape, now, parameters, kept, work, n, scratch)
+        _scatter_part(
+            shape.by_entry, shape.n_fields, meeting, shared, shape, now, parameters,
+            kept, work, batch, start, n, scratch,
+        )  # fmt: skip
         if arrive(meeting, n_threads):
             release(meeting)
         else:
@@ -114,24 +126,40 @@ def _steps(
 
 @jit
 def _gather_part(
-    meeting, shared, shape, settings, parameters, work, batch, start, n, scratch
-):
+    by_entry, n_fields, meeting, shared, shape, settings, parameters, work, batch,
+    start, n, scratch,
+):  # fmt: skip
     """Take lots of rows; the first who comes transposes the batch meanwhile."""
     task = take(meeting)
     if task == 0:
-        shared[DISTINCT] = transpose(batch, start, n, work)
+        shared[DISTINCT] = transpose(by_entry, batch, start, n, work)
         task = take(meeting)
     while True:
         first = (task - 1) * ROWS_AT_ONCE
         if first >= n:
             break
         last = min(first + ROWS_AT_ONCE, n)
-        gather(shape, settings, parameters, batch, start, work, scratch, first, last, n)
+        if by_entry is None:
+            gather(
+                shape, settings, parameters, batch, start, work, scratch, first, last, n
+            )
+        elif n_fields is None:
+            gather_mrma(
+                shape, settings, parameters, batch, start, work, scratch, first, last, n
+            )
+        else:
+            gather_ffm(
+                shape, n_fields, settings, parameters, batch, start, work, scratch,
+                first, last, n,
+            )  # fmt: skip
         task = take(meeting)
 
 
 @jit
-def _scatter_part(meeting, shared, shape, settings, parameters, kept, work, n, scratch):
+def _scatter_part(
+    by_entry, n_fields, meeting, shared, shape, settings, parameters, kept, work, batch,
+    start, n, scratch,
+):  # fmt: skip
     """Take lots of the batch's distinct features."""
     n_distinct = shared[DISTINCT]
     while True:
@@ -144,10 +172,18 @@ def _scatter_part(meeting, shared, shape, settings, parameters, kept, work, n, s
             last = first + _TAIL_LOT
         if first >= n_distinct:
             return
-        if not scatter(
-            shape, settings, parameters, kept, work, scratch, n, first,
-            min(last, n_distinct), n_distinct,
-        ):  # fmt: skip
+        last = min(last, n_distinct)
+        if by_entry is None:
+            finite = scatter(
+                shape, settings, parameters, kept, work, scratch, n, first, last,
+                n_distinct,
+            )  # fmt: skip
+        else:
+            finite = scatter_entries(
+                shape, n_fields, settings, parameters, kept, work, scratch, batch,
+                start, n, first, last, n_distinct,
+            )  # fmt: skip
+        if not finite:
             shared[SPOILT] = 1
 
 
@@ -162,15 +198,27 @@ def _dense_part(meeting, shape, settings, parameters, kept):
 def score_part(meeting, shape, parameters, batch, out, levels):
     """One thread's part of scoring: z_m to `out`, or every z_k to `levels`."""
     scratch = make_scratch(shape, parameters.linear, batch.indptr)
-    _score_lots(meeting, shape, parameters, batch, out, levels, scratch)
+    _score_lots(
+        shape.by_entry, shape.n_fields, meeting, shape, parameters, batch, out, levels,
+        scratch,
+    )  # fmt: skip
 
 
 @jit
-def _score_lots(meeting, shape, parameters, batch, out, levels, scratch):
+def _score_lots(
+    by_entry, n_fields, meeting, shape, parameters, batch, out, levels, scratch
+):
     n = len(batch.labels)
     while True:
         first = take(meeting) * ROWS_AT_ONCE
         if first >= n:
             return
         last = min(first + ROWS_AT_ONCE, n)
-        score_rows(shape, parameters, batch, out, levels, scratch, first, last)
+        if by_entry is None:
+            score_rows(shape, parameters, batch, out, levels, scratch, first, last)
+        elif n_fields is None:
+            score_mrma(shape, parameters, batch, out, levels, scratch, first, last)
+        else:
+            score_ffm(
+                shape, n_fields, parameters, batch, out, levels, scratch, first, last
+            )

@@ -24,8 +24,11 @@ AHEAD = 8  # features between asking for memory and using it
 
 
 @jit
-def transpose(batch, start, n_rows, work):
-    """List the distinct features of a batch with their rows, in row order."""
+def transpose(by_entry, batch, start, n_rows, work):
+    """List the distinct features of a batch with their rows, in row order.
+
+    And with their entries in those rows, where a model keeps something for each.
+    """
     first = batch.indptr[start]
     last = batch.indptr[start + n_rows]
     n = 0
@@ -51,6 +54,8 @@ def transpose(batch, start, n_rows, work):
             work.starts[f] = at + 1
             work.rows[at] = r
             work.x[at] = value_of(batch.values, e)
+            if by_entry is not None:
+                work.entries[at] = e - first
     for f in range(n, 0, -1):  # filling moved every start to the next one
         work.starts[f] = work.starts[f - 1]
     work.starts[0] = 0
@@ -87,7 +92,7 @@ def scatter(
         for k in range(m):
             if i >= shape.sizes[k]:
                 break
-            dependent = i < shape.sizes[k + 1]
+            dependent = i < shape.dependents[k]
             weight, touched = _own_weight(work, m, k, dependent, begin, end)
             if not touched:
                 continue

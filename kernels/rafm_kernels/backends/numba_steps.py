@@ -26,7 +26,7 @@ from rafm_kernels.backends.numba_moments import (
     decay_step,
     ftrl_step,
 )
-from rafm_kernels.backends.simd import prefetch
+from rafm_kernels.backends.simd import fetch_row, prefetch
 
 LOT = 8192  # numbers that a thread takes together when all of them move
 
@@ -114,16 +114,6 @@ def table_step(settings, shape, parameters, kept, k, i, g, square, rate):
 
 
 @jit
-def _fetch_row(array, at, dim):
-    """Ask for the cache lines of array[at : at + dim]."""
-    per_line = 64 // array.itemsize
-    d = 0
-    while d < dim:
-        prefetch(array, at + d)
-        d += per_line
-
-
-@jit
 def fetch_feature(shape, settings, parameters, kept, i):
     """Ask for all that one feature's step reads: nearly always cold in the tail."""
     prefetch(parameters.linear, i)
@@ -137,13 +127,13 @@ def fetch_feature(shape, settings, parameters, kept, i):
             break
         dim = shape.dims[k]
         at = shape.tables[k] + i * dim
-        _fetch_row(parameters.embeddings, at, dim)
+        fetch_row(parameters.embeddings, at, dim)
         if settings.optimizer == ADAGRAD or has_moments:
-            _fetch_row(kept.sums.embeddings, at, dim)
+            fetch_row(kept.sums.embeddings, at, dim)
         elif settings.optimizer == ADAGRAD_ROW:
             prefetch(kept.sums.embeddings, shape.rows[k] + i)
         if has_moments:
-            _fetch_row(kept.moments.embeddings, at, dim)
+            fetch_row(kept.moments.embeddings, at, dim)
 
 
 @jit
@@ -171,7 +161,7 @@ def dense_lot(shape, settings, parameters, kept, task):
     for part in range(2 * len(shape.dims)):  # at each level dependent, then free
         k = part // 2
         dependent = part % 2 == 0
-        cut = shape.sizes[k + 1]
+        cut = shape.dependents[k]
         begin = shape.tables[k] + (0 if dependent else cut) * shape.dims[k]
         end = shape.tables[k] + (cut if dependent else shape.sizes[k]) * shape.dims[k]
         rate = settings.dependent_rate if dependent else settings.rate

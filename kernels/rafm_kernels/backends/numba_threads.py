@@ -23,6 +23,8 @@ from rafm_kernels.backends.numba_arrays import (
 from rafm_kernels.backends.numba_sync import make_meeting
 from rafm_kernels.batch import Batch
 from rafm_kernels.contract import TrainReport
+from rafm_kernels.fields import check_batch
+from rafm_kernels.model import FIELD_MODELS
 from rafm_kernels.parameters import Parameters, table_offsets, zero_parameters
 from rafm_kernels.state import nothing, row_offsets
 
@@ -103,7 +105,7 @@ def _train(
     batch_size: int,
     n_threads: int,
 ) -> TrainReport:
-    shape, rows = _shape(model), _writable(batch, parameters.linear.dtype)
+    shape, rows = _shape(model), _rows(model, batch, parameters.linear.dtype)
     loss_sums = np.zeros(model.layout.n_levels + 1)
     work = numba_run.make_shared_work(shape, parameters, rows, batch_size)
     meeting, shared = make_meeting(), np.zeros(3, np.int64)
@@ -129,7 +131,7 @@ def _score(
     levels: NDArray[np.float64],
     n_threads: int,
 ) -> None:
-    shape, rows = _shape(model), _writable(batch, parameters.linear.dtype)
+    shape, rows = _shape(model), _rows(model, batch, parameters.linear.dtype)
     meeting = make_meeting()
 
     def part() -> None:
@@ -171,22 +173,26 @@ def _settings(model: Model, optimizer: Optimizer, steps_before: int) -> Settings
 def _shape(model: Model) -> Shape:
     """Describe a model's layout to compiled code."""
     layout = model.layout
-    dims = np.asarray(layout.rank_dims, dtype=np.int64)
+    dims = np.asarray(layout.table_dims, dtype=np.int64)
     padded = -(-dims // 16) * 16  # a row's sums begin on a cache line at each level
     return Shape(
         dims,
         np.asarray([*layout.features_at_rank, 0], dtype=np.int64),
+        np.asarray(model.dependents, dtype=np.int64),
         table_offsets(layout),
         row_offsets(model),
         np.concatenate([np.zeros(1, np.int64), np.cumsum(padded)]),
+        by_entry=True if model.name in FIELD_MODELS else None,
+        n_fields=model.n_fields or None,
     )
 
 
-def _writable(batch: Batch, dtype: np.dtype[Any]) -> Batch:
-    """Copy read-only arrays, and values of another type than the parameters'.
+def _rows(model: Model, batch: Batch, dtype: np.dtype[Any]) -> Batch:
+    """Check a batch; copy read-only arrays, and values of another type than `dtype`.
 
     Compiled code would be another one for each; the reference casts values as well.
     """
+    check_batch(model, batch)
 
     def checked(array: Any, kind: Any = None) -> Any:
         return None if array is None else np.require(array, kind, ["C", "W"])
@@ -195,7 +201,7 @@ def _writable(batch: Batch, dtype: np.dtype[Any]) -> Batch:
         checked(batch.indptr),
         checked(batch.ids),
         checked(batch.values, dtype),
-        None,
+        checked(batch.fields) if model.n_fields else None,
         checked(batch.labels),
     )
 

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rafm_kernels.backends.numpy_fields import EntryLevel, ffm_levels, mrma_levels
 from rafm_kernels.backends.numpy_steps import Gradient, step_all
 from rafm_kernels.batch import Batch
 from rafm_kernels.contract import TrainReport
+from rafm_kernels.fields import check_batch
 from rafm_kernels.losses import level_slopes, loss_values, slopes
+from rafm_kernels.model import FIELD_MODELS
 from rafm_kernels.parameters import Parameters, tables, zero_parameters
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rafm_kernels.contract import Backend
     from rafm_kernels.model import Model
     from rafm_kernels.optimizers import Optimizer
@@ -42,7 +47,7 @@ def scores(
     model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
 ) -> NDArray[np.float64]:
     """Score each row; as in `Backend`."""
-    z: NDArray[np.float64] = _all_scores(model, parameters, batch)[-1]
+    z: NDArray[np.float64] = _forward(model, parameters, batch)[1][-1]
     return z
 
 
@@ -50,7 +55,7 @@ def level_scores(
     model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
 ) -> NDArray[np.float64]:
     """Score each row by every B_1k; as in `Backend`."""
-    return _all_scores(model, parameters, batch)[1:]
+    return _forward(model, parameters, batch)[1][1:]
 
 
 def gradients(
@@ -58,15 +63,14 @@ def gradients(
 ) -> Parameters:
     """Mean gradient over the rows; as in `Backend`."""
     dense = zero_parameters(model.layout, parameters.linear.dtype)
-    levels = _levels(model, parameters, batch)
-    z = _combine(_linear_scores(parameters, batch), levels)
+    levels, z = _forward(model, parameters, batch)
     slope = slopes(model.loss, z[-1], batch.labels)
     dense.bias[0] = slope.mean()
     linear = _linear_gradient(batch, slope, parameters.linear.dtype)
     dense.linear[linear.ids] = linear.values[:, 0]
     targets = tables(dense, model.layout)
     for k, (level, table) in enumerate(zip(levels, targets, strict=True)):
-        found = _level_gradient(model, level, k, z, slope)
+        found = _table_gradient(model, batch, level, k, z, slope)
         table[found.ids] = found.values
     return dense
 
@@ -85,8 +89,7 @@ def train(
     for step, start in enumerate(starts):
         part = _slice(batch, start, min(start + batch_size, batch.n_rows))
         with np.errstate(all="ignore"):  # what is not finite is told in the report
-            levels = _levels(model, state.parameters, part)
-            z = _combine(_linear_scores(state.parameters, part), levels)
+            levels, z = _forward(model, state.parameters, part)
             losses = loss_values(model.loss, z, part.labels).sum(axis=1)
             if not np.isfinite(losses[-1]):
                 return TrainReport(step, loss_sums[-1], loss_sums[1:], step)
@@ -125,13 +128,13 @@ def _linear_scores(parameters: Parameters, batch: Batch) -> NDArray[np.float64]:
 def _levels(model: Model, parameters: Parameters, batch: Batch) -> list[_Level]:
     """Compute s_k, t_k, A_kk and A_k,k+1 of each level (Eq. 7)."""
     rows, x = _entries(batch, parameters.linear.dtype)
-    sizes = (*model.layout.features_at_rank, 0)
+    sizes = model.layout.features_at_rank
     found = []
     for k, table in enumerate(tables(parameters, model.layout)):
         inside = batch.ids < sizes[k]
         ids, row, value = batch.ids[inside], rows[inside], x[inside][:, None]
         xv = value * table[ids]
-        dependent = ids < sizes[k + 1]
+        dependent = ids < model.dependents[k]
         counts = np.bincount(row, minlength=batch.n_rows)
         sums, own = _pair_sum(xv, row, batch.n_rows)
         next_sums, shared = _pair_sum(xv[dependent], row[dependent], batch.n_rows)
@@ -167,16 +170,43 @@ def _combine(linear: NDArray[np.float64], levels: list[_Level]) -> NDArray[np.fl
     return np.stack(z)
 
 
-def _all_scores(
+def _forward(
     model: Model, parameters: Parameters, batch: Batch
-) -> NDArray[np.float64]:
+) -> tuple[Sequence[_Level | EntryLevel], NDArray[np.float64]]:
+    """Take what each level makes of a batch, and scores as `_combine` gives them."""
+    check_batch(model, batch)
+    linear = _linear_scores(parameters, batch)
+    if model.name in FIELD_MODELS:
+        _, x = _entries(batch, parameters.linear.dtype)
+        of_fields = mrma_levels if model.name == "mrma" else ffm_levels
+        entry_levels, added = of_fields(model, parameters, batch, x)
+        return entry_levels, np.stack([linear, *(linear + part for part in added)])
     levels = _levels(model, parameters, batch)
-    return _combine(_linear_scores(parameters, batch), levels)
+    return levels, _combine(linear, levels)
 
 
 def _linear_gradient(batch: Batch, slope: NDArray[np.float64], dtype: Any) -> Gradient:
     rows, x = _entries(batch, dtype)
     return _sum_by_id(batch.ids, (slope[rows] * x)[:, None], batch.n_rows, dtype)
+
+
+def _table_gradient(
+    model: Model,
+    batch: Batch,
+    level: _Level | EntryLevel,
+    k: int,
+    z: NDArray[np.float64],
+    slope: NDArray[np.float64],
+) -> Gradient:
+    if isinstance(level, _Level):
+        return _level_gradient(model, level, k, z, slope)
+    rows, x = _entries(batch, level.vectors.dtype)
+    paired = level.touched.any(axis=1)
+    terms = (slope[rows] * x)[:, None] * level.vectors
+    touched = level.touched[paired]
+    return _sum_by_id(
+        batch.ids[paired], terms[paired], len(slope), level.vectors.dtype, touched
+    )
 
 
 def _level_gradient(
@@ -201,12 +231,18 @@ def _level_gradient(
     return _sum_by_id(level.ids[level.paired], g[level.paired], len(slope), dtype)
 
 
-def _sum_by_id(ids: Array, terms: Array, n_rows: int, dtype: Any) -> Gradient:
+def _sum_by_id(
+    ids: Array, terms: Array, n_rows: int, dtype: Any, touched: Array | None = None
+) -> Gradient:
+    """Add up terms by id; `touched` says which numbers of a term count, None: all."""
     distinct, group = np.unique(ids, return_inverse=True)
+    touches = np.full((len(distinct), terms.shape[1]), touched is None)
+    if touched is not None:
+        np.logical_or.at(touches, group, touched)
     sums = np.zeros((len(distinct), terms.shape[1]), dtype)
     np.add.at(sums, group, terms.astype(dtype, copy=False))
     sums /= n_rows
-    return Gradient(distinct, sums)
+    return Gradient(distinct, sums, touches)
 
 
 def _apply(
@@ -214,15 +250,19 @@ def _apply(
     state: TrainState,
     optimizer: Optimizer,
     batch: Batch,
-    levels: list[_Level],
+    levels: Sequence[_Level | EntryLevel],
     z: NDArray[np.float64],
 ) -> bool:
     """Step every parameter that the batch touches; all gradients are taken first."""
     dtype = state.parameters.linear.dtype
     slope = slopes(model.loss, z[-1], batch.labels)
-    bias = Gradient(np.zeros(1, np.int64), np.full((1, 1), slope.mean(), dtype))
+    mean = np.full((1, 1), slope.mean(), dtype)
+    bias = Gradient(np.zeros(1, np.int64), mean, np.ones((1, 1), bool))
     linear = _linear_gradient(batch, slope, dtype)
-    found = [_level_gradient(model, lv, k, z, slope) for k, lv in enumerate(levels)]
+    found = [
+        _table_gradient(model, batch, level, k, z, slope)
+        for k, level in enumerate(levels)
+    ]
     return step_all(model, state, optimizer, [bias, linear, *found])
 
 

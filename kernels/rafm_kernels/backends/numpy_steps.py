@@ -24,6 +24,7 @@ class Gradient(NamedTuple):
 
     ids: Array  # int64[n]   distinct
     values: Array  # float[n, width]
+    touched: Array  # bool[n, width]   numbers that L2 shrinks
 
 
 class Table(NamedTuple):
@@ -51,7 +52,8 @@ def step_all(
         state_tables(model, state, optimizer, pace), found, strict=True
     ):
         g = gradient.values
-        g = g + g.dtype.type(table.gradient_l2) * table.values[gradient.ids]
+        l2 = g.dtype.type(table.gradient_l2) * gradient.touched
+        g = g + l2 * table.values[gradient.ids]
         _step(optimizer, pace, table, gradient.ids, g)
         if optimizer.name == "adam-dense":
             _decay(optimizer, pace, table)
@@ -71,13 +73,13 @@ def state_tables(
         _kept_tables(model, optimizer, state.moments),
     )
     dtype = parameters.linear.dtype
-    sizes = (*model.layout.features_at_rank, 0)
     rates = [
         np.full((1, 1), pace.rate),
         np.full((len(parameters.linear), 1), pace.rate),
     ]
-    for k, size in enumerate(sizes[:-1]):
-        dependent = np.arange(size) < sizes[k + 1]
+    sizes = model.layout.features_at_rank
+    for size, n_dependent in zip(sizes, model.dependents, strict=True):
+        dependent = np.arange(size) < n_dependent
         rates.append(np.where(dependent, pace.dependent_rate, pace.rate)[:, None])
     values = [
         parameters.bias[:, None],

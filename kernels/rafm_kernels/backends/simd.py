@@ -18,6 +18,8 @@ from numba.core import cgutils
 from numba.core.datamodel.models import PrimitiveModel
 from numba.extending import intrinsic, overload, register_model
 
+from rafm_kernels.backends.numba_cache import jit
+
 _FLAGS = ("contract", "nsz")
 
 
@@ -206,3 +208,13 @@ def _bound(name: str) -> Any:
 
 # Of two vectors, number by number; where one is NaN, the other.
 smaller, larger = _bound("minnum"), _bound("maxnum")
+
+
+@jit
+def fetch_row(array, at, dim):
+    """Ask for the cache lines of array[at : at + dim]."""
+    per_line = 64 // array.itemsize
+    d = 0
+    while d < dim:
+        prefetch(array, at + d)
+        d += per_line

@@ -1,11 +1,13 @@
 """Oracle: the paper's equations as loops over pairs. Imports nothing of ours.
 
-A row is a list of (id, value); `tables[k]` is v^(k + 1), a list of |F_k+1| vectors;
-numbers are Python floats.
+A row is a list of (id, value, field); `tables[k]` is the table of level k + 1, a list
+of |F_k+1| vectors; numbers are Python floats. Each `..._score` takes a row, the bias,
+the linear weights, the tables, and `top`: levels above it are left out.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 
 
@@ -18,20 +20,68 @@ def common_level(i, j, tables, top):
     return max(k + 1 for k in range(top) if i < len(tables[k]) and j < len(tables[k]))
 
 
-def score(row, bias, linear, tables, top=None):
+def linear_score(row, bias, linear):
+    return bias + sum(linear[i] * x for i, x, _ in row)
+
+
+def pairs_of(row):
+    return itertools.combinations(row, 2)
+
+
+def rafm_score(row, bias, linear, tables, top):
     """Eq. (1) with Eq. (4): each pair meets at its highest common level below top.
 
     With one table this is FM's Eq. (1); with none, a linear model; `top` = k gives
     B_1k.
     """
-    top = len(tables) if top is None else top
-    z = bias + sum(linear[i] * x for i, x in row)
+    z = linear_score(row, bias, linear)
     if not top:
         return z
-    for a, (i, x_i) in enumerate(row):
-        for j, x_j in row[a + 1 :]:
-            k = common_level(i, j, tables, top)
-            z += x_i * x_j * dot(tables[k - 1][i], tables[k - 1][j])
+    for (i, x_i, _), (j, x_j, _) in pairs_of(row):
+        k = common_level(i, j, tables, top)
+        z += x_i * x_j * dot(tables[k - 1][i], tables[k - 1][j])
+    return z
+
+
+def difacto_score(row, bias, linear, tables, top):
+    """One vector a feature, cut at its rank; a pair meets in the shorter one's length.
+
+    `tables[k]` holds the next numbers of the vectors that go on.
+    """
+    z = linear_score(row, bias, linear)
+    for (i, x_i, _), (j, x_j, _) in pairs_of(row):
+        v_i, v_j = (
+            [number for table in tables[:top] if f < len(table) for number in table[f]]
+            for f in (i, j)
+        )
+        shorter = min(len(v_i), len(v_j))
+        z += x_i * x_j * dot(v_i[:shorter], v_j[:shorter])
+    return z
+
+
+def mrma_score(row, bias, linear, tables, top):
+    """Two features u, i of two fields, mixed over levels by weights of both.
+
+    The last number of a vector is the log of alpha_u^k, or of beta_i^k.
+    """
+    (u, x_u, _), (i, x_i, _) = row
+    weights = [
+        math.exp(table[u][-1]) * math.exp(table[i][-1]) for table in tables[:top]
+    ]
+    dots = [dot(table[u][:-1], table[i][:-1]) for table in tables[:top]]
+    mixed = dot(weights, dots) / sum(weights)
+    return linear_score(row, bias, linear) + x_u * x_i * mixed
+
+
+def ffm_score(row, bias, linear, tables, top, n_fields):
+    """Each pair meets in the vectors that each has for the other's field."""
+    del top
+    z = linear_score(row, bias, linear)
+    d = len(tables[0][0]) // n_fields
+    for (i, x_i, f_i), (j, x_j, f_j) in pairs_of(row):
+        v_i = tables[0][i][f_j * d : (f_j + 1) * d]
+        v_j = tables[0][j][f_i * d : (f_i + 1) * d]
+        z += x_i * x_j * dot(v_i, v_j)
     return z
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from rafm_kernels import (
     make_model,
     tables,
 )
+from rafm_kernels.testing import naive
 
 MODELS: dict[str, tuple[Any, tuple[int, ...], Any]] = {
     "lr": ("lr", (), "joint"),
@@ -26,7 +28,19 @@ MODELS: dict[str, tuple[Any, tuple[int, ...], Any]] = {
     "rafm-4-joint": ("rafm", (1, 3, 8, 17), "joint"),
     "rafm-4-algorithm1": ("rafm", (1, 3, 8, 17), "algorithm1"),
     "rafm-16-levels": ("rafm", tuple(range(1, 17)), "joint"),
+    "difacto": ("difacto", (2, 5), "joint"),
+    "difacto-one-level": ("difacto", (3,), "joint"),
+    "difacto-4": ("difacto", (1, 3, 8, 17), "joint"),
+    "mrma": ("mrma", (2, 5), "joint"),
+    "mrma-one-level": ("mrma", (3,), "joint"),
+    "mrma-4": ("mrma", (1, 3, 8, 32), "joint"),
+    "ffm": ("ffm", (4,), "joint"),
+    "ffm-rank-1": ("ffm", (1,), "joint"),
+    "ffm-rank-13": ("ffm", (13,), "joint"),
+    "ffm-one-per-field": ("ffm", (5,), "joint"),
 }
+ONE_PER_FIELD = {"ffm-one-per-field"}
+N_FIELDS = 3  # feature i is of field i % 3
 LOSSES = ("log", "square")
 
 
@@ -52,21 +66,47 @@ def random_batch(
     loss: str = "log",
     with_values: bool = True,
     max_entries: int = 9,
+    fields: str = "any",
 ) -> Batch:
-    """Rows of 0 to `max_entries` distinct features, common ones more often."""
+    """Rows of 0 to `max_entries` distinct features, common ones more often.
+
+    `fields`: of `any`; `one` feature of each field, in their order; or `two` features,
+    of different fields.
+    """
     weights = 1 / (1 + np.arange(n_features))
-    weights /= weights.sum()
-    sizes = rng.integers(0, min(max_entries, n_features) + 1, n_rows)
-    sizes[: min(2, n_rows)] = [0, 1][: min(2, n_rows)]  # an empty row, one feature
-    rows = [rng.choice(n_features, s, replace=False, p=weights) for s in sizes]
+
+    def draw(size: int, of: Any) -> np.ndarray:
+        ids = np.flatnonzero(np.isin(np.arange(n_features) % N_FIELDS, of))
+        p = weights[ids] / weights[ids].sum()
+        return rng.choice(ids, size, replace=False, p=p)
+
+    if fields == "any":
+        sizes = rng.integers(0, min(max_entries, n_features) + 1, n_rows)
+        sizes[: min(2, n_rows)] = [0, 1][: min(2, n_rows)]  # an empty row, one feature
+        rows = [draw(s, range(N_FIELDS)) for s in sizes]
+    elif fields == "one":
+        rows = [
+            np.concatenate([draw(1, f) for f in range(N_FIELDS)]) for _ in range(n_rows)
+        ]
+    else:
+        both = [rng.permutation(N_FIELDS)[:2] for _ in range(n_rows)]
+        rows = [np.concatenate([draw(1, f) for f in two]) for two in both]
+    indptr = np.cumsum([0, *map(len, rows)])
     ids = np.concatenate([*rows, np.zeros(0, np.int64)]).astype(np.int32)
     values = rng.normal(1, 0.5, len(ids)).astype(np.float32) if with_values else None
     if loss == "log":
         labels: Any = rng.integers(0, 2, n_rows)
     else:
         labels = rng.normal(3, 1, n_rows)
-    indptr = np.concatenate([[0], np.cumsum(sizes)])
-    return make_batch(indptr, ids, labels, values, n_features=n_features)
+    return make_batch(
+        indptr, ids, labels, values, ids % N_FIELDS, n_features=n_features
+    )
+
+
+def fields_of(batch: Batch) -> str:
+    """How the rows of a problem hold fields, see `random_batch`."""
+    sizes = set(np.diff(batch.indptr).tolist())
+    return {(2,): "two", (N_FIELDS,): "one"}.get(tuple(sizes), "any")
 
 
 def make_problem(
@@ -82,37 +122,65 @@ def make_problem(
     name, dims, projection = MODELS[key]
     rng = np.random.default_rng(seed)
     model = make_model(
-        name, counts_for(n_features), dims, loss=loss, projection=projection
+        name,
+        counts_for(n_features),
+        dims,
+        loss=loss,
+        projection=projection,
+        n_fields=N_FIELDS if name == "ffm" else None,
     )
     parameters = init_parameters(model, seed, dtype)
     for table in tables(parameters, model.layout):
         table[...] = rng.normal(0, 0.4, table.shape)
     parameters.linear[...] = rng.normal(0, 0.3, n_features)
     parameters.bias[...] = 0.1
-    batch = random_batch(rng, n_rows, n_features, loss, with_values)
+    fields = "two" if name == "mrma" else "one" if key in ONE_PER_FIELD else "any"
+    batch = random_batch(rng, n_rows, n_features, loss, with_values, fields=fields)
     return Problem(model, parameters, batch)
 
 
 def slice_rows(batch: Batch, start: int, stop: int) -> Batch:
-    """Rows start..stop of a batch without fields."""
+    """Rows start..stop of a batch."""
     indptr = batch.indptr[start : stop + 1]
     inside = slice(indptr[0], indptr[-1])
     values = None if batch.values is None else batch.values[inside]
+    fields = None if batch.fields is None else batch.fields[inside]
     labels = batch.labels[start:stop]
-    return Batch(indptr - indptr[0], batch.ids[inside], values, None, labels)
+    return Batch(indptr - indptr[0], batch.ids[inside], values, fields, labels)
 
 
-def naive_rows(batch: Batch) -> list[list[tuple[int, float]]]:
+def naive_rows(batch: Batch) -> list[list[tuple[int, float, int]]]:
     """Give the batch as the oracle reads it."""
     values = np.ones(len(batch.ids)) if batch.values is None else batch.values
+    fields = np.zeros(len(batch.ids)) if batch.fields is None else batch.fields
     return [
-        [(int(batch.ids[e]), float(values[e])) for e in range(start, stop)]
+        [
+            (int(batch.ids[e]), float(values[e]), int(fields[e]))
+            for e in range(start, stop)
+        ]
         for start, stop in zip(batch.indptr, batch.indptr[1:], strict=False)
     ]
 
 
-def naive_tables(problem: Problem) -> list[list[list[float]]]:
-    return [t.tolist() for t in tables(problem.parameters, problem.model.layout)]
+def naive_score(
+    problem: Problem, row: list[tuple[int, float, int]], top: int | None = None
+) -> float:
+    """Score a row by the oracle; by B_1k where `top` is k."""
+    model, parameters, _ = problem
+    scorers: dict[str, Any] = {
+        "difacto": naive.difacto_score,
+        "mrma": naive.mrma_score,
+        "ffm": functools.partial(naive.ffm_score, n_fields=model.n_fields),
+    }
+    score = scorers.get(model.name, naive.rafm_score)
+    z: float = score(
+        row,
+        float(parameters.bias[0]),
+        parameters.linear.tolist(),
+        [t.tolist() for t in tables(parameters, model.layout)],
+        model.layout.n_levels if top is None else top,
+    )
+    return z
 
 
 def assert_close(
