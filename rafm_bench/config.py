@@ -15,6 +15,7 @@ from rafm_kernels import (
     PROJECTIONS,
     RANK_RULES,
     Optimizer,
+    check_rank_rule_fits,
     check_ranks_fit,
 )
 
@@ -33,7 +34,13 @@ if TYPE_CHECKING:
 
     Check = Callable[[object], object]
 
-DEFAULT_RANKS = {"fm": (32,), "rafm": (32, 128)}
+DEFAULT_RANKS = {
+    "fm": (32,),
+    "rafm": (32, 128),
+    "difacto": (32, 128),
+    "mrma": (8, 32),
+    "ffm": (4,),
+}
 
 
 def _option(check: Check, form: str, help_text: str) -> dict[str, Any]:
@@ -51,15 +58,19 @@ class TrainConfig:
 
     model: ModelName = field(
         default="rafm",
-        metadata=_choice(MODELS, "Linear (logistic) regression, FM, or RaFM."),
+        metadata=_choice(
+            MODELS,
+            "Linear (logistic) regression, FM, RaFM, or a rival of it: DiFacto, MRMA "
+            "(two fields only), FFM (needs fields).",
+        ),
     )
     ranks: tuple[int, ...] = field(
         default=(),
         metadata=_option(
             checks.ranks,
             "D,D,...",
-            "Ranks of the embeddings, increasing; fm takes one, lr none "
-            "[default: fm 32; rafm 32,128]",
+            "Ranks of the embeddings, increasing; fm and ffm take one, lr none "
+            "[default: fm 32; ffm 4; mrma 8,32; rafm, difacto 32,128]",
         ),
     )
     rank_rule: RankRule = field(
@@ -197,6 +208,7 @@ class TrainConfig:
         with door():
             check_ranks_fit(self.model, self.ranks)
             self.make_optimizer()
+            check_rank_rule_fits(self.model, self.rank_rule)
         _check_rank_rule(self)
 
     def make_optimizer(self) -> Optimizer:

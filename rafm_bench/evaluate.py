@@ -11,7 +11,7 @@ from rafm_bench.run import MODEL
 from rafm_bench.scoring import Scorer, measure_split, score_chunks, score_encoded
 from rafm_bench.staging import staged_file
 from rafm_datasets import locate, open_encoded, open_prepared
-from rafm_kernels import load_backend, probability
+from rafm_kernels import FIELD_MODELS, load_backend, probability
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +76,10 @@ def predict_encoded(run: Run, file: Path, out: Path, report: Reporter) -> int:
             f"{run.result.data}"
         )
     scorer = _scorer(run, saved)
-    chunks = score_encoded(scorer, encoded)
+    field_of = None
+    if saved.model.name in FIELD_MODELS and encoded.layout == "lists":
+        field_of = open_prepared(_recorded(run)).field_of_feature()
+    chunks = score_encoded(scorer, encoded, field_of)
     told = _told(chunks, report, f"scoring {file.name}", encoded.rows)
     return _write_scores(told, scorer, out, labeled=encoded.labeled)
 

@@ -11,7 +11,7 @@ import numpy as np
 from rafm_bench.errors import RunError
 from rafm_bench.metrics import selection_loss
 from rafm_bench.run import Epoch
-from rafm_bench.scoring import CHUNK_ROWS, Scorer, as_batch, measure_split
+from rafm_bench.scoring import CHUNK_ROWS, Scorer, chunks_of, measure_split
 from rafm_datasets import stream
 from rafm_kernels import Batch, Parameters, init_parameters, init_state, make_model
 
@@ -67,9 +67,11 @@ def warm_up(job: Job) -> float:
     config = job.config
     job.report("compiling", 0, None, "")
     rows = next(stream(job.data, "train", 1))
-    values = None if rows.values is None else np.ones(1, rows.values.dtype)
-    batch = Batch(np.array([0, 1]), np.zeros(1, np.int32), values, None, rows.labels)
-    model = make_model(config.model, [1], config.ranks, loss=job.model.loss)
+    values = None if rows.values is None else np.ones(2, rows.values.dtype)
+    both = np.arange(2, dtype=np.int32)  # two features of two fields suit every model
+    batch = Batch(np.array([0, 2]), both, values, both, rows.labels)
+    loss, n_fields = job.model.loss, 2
+    model = make_model(config.model, [1, 1], config.ranks, loss=loss, n_fields=n_fields)
     parameters = init_parameters(model, 0, config.dtype)
     state = init_state(model, job.optimizer, parameters)
     job.backend.train(model, state, job.optimizer, batch, 1, config.threads)
@@ -105,10 +107,8 @@ def _train_pass(
     config, total, done = job.config, job.data.rows("train"), 0
     chunk_rows = max(1, CHUNK_ROWS // config.batch_size) * config.batch_size
     sums = np.zeros(1 + job.model.layout.n_levels)
-    for rows in stream(
-        job.data, "train", chunk_rows, seed=config.seed, epoch=number - 1
-    ):
-        batch = as_batch(rows, job.model.layout, job.data)
+    order = {"seed": config.seed, "epoch": number - 1}
+    for batch in chunks_of(job.model, job.data, "train", chunk_rows, **order):
         before = int(state.step[0])
         trained = job.backend.train(
             job.model, state, job.optimizer, batch, config.batch_size, config.threads

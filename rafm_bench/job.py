@@ -10,7 +10,8 @@ from rafm_bench.config import TrainConfig
 from rafm_bench.counts import level_counts
 from rafm_bench.errors import UserError, door
 from rafm_bench.levels import read_levels
-from rafm_kernels import Model, Optimizer, RankLayout, load_backend
+from rafm_kernels import FIELD_MODELS, Model, Optimizer, check_fields_fit, load_backend
+from rafm_kernels import make_layout as kernels_layout
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from rafm_bench.progress import Reporter
     from rafm_datasets import PreparedData
-    from rafm_kernels import Backend, Loss
+    from rafm_kernels import Backend, Loss, RankLayout
 
 TASK_LOSS: dict[str, Loss] = {"classification": "log", "regression": "square"}
 
@@ -68,13 +69,34 @@ def make_layout(
     levels = None
     if config.levels is not None:
         levels = read_levels(Path(config.levels), data, len(config.ranks), report)
+    n_fields = None
+    if config.model in FIELD_MODELS:
+        n_fields = len(data.fields)
+        _check_fields(config, data)
     with door():
-        return RankLayout.from_counts(
+        return kernels_layout(
+            config.model,
             level_counts(data),
             config.ranks,
             config.rank_rule,
             thresholds=config.thresholds or None,
             levels=levels,
+            n_fields=n_fields,
+        )
+
+
+def _check_fields(config: TrainConfig, data: PreparedData) -> None:
+    """Refuse data on which a model of fields makes no sense, by the manifest's."""
+    try:
+        check_fields_fit(config.model, len(data.fields))
+    except ValueError as error:
+        names = ", ".join(field.name for field in data.fields)
+        raise UserError(f"{data.folder} (fields: {names}): {error}") from None
+    several = [field.name for field in data.fields if field.multi]
+    if config.model == "mrma" and several:
+        raise UserError(
+            f"{data.folder}: model 'mrma' needs one feature of each of two fields in a "
+            f"row, and field {several[0]} holds several; use 'rafm' or 'difacto'"
         )
 
 
@@ -84,7 +106,7 @@ def layout_of_flags(
     """Lay out the ranks that flags ask for; None where no flag was given."""
     if not flags:
         return None
-    return make_layout(TrainConfig(model="rafm", **flags), data, report)
+    return make_layout(TrainConfig(**flags), data, report)
 
 
 def _loss(config: TrainConfig, data: PreparedData) -> Loss:

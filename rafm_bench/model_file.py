@@ -69,6 +69,7 @@ def describe_model(saved: SavedModel) -> dict[str, Any]:
         "projection": model.projection,
         "rank_dims": layout.rank_dims,
         "features_at_rank": layout.features_at_rank,
+        "table_dims": layout.table_dims,
         "n_features": layout.n_features,
         "n_trained": layout.n_trained,
         "data_fingerprint": fingerprint,
@@ -95,6 +96,7 @@ def restore_model(
         n_features=about["n_features"],
         n_trained=about["n_trained"],
         order=arrays.pop("order", None),
+        table_dims=tuple(about.get("table_dims", ())),  # older files: as the ranks
     )
     model = Model(about["model"], layout, about["loss"], about["projection"])
     with door():

@@ -9,7 +9,7 @@ import numpy as np
 from rafm_bench.errors import RunError, UserError
 from rafm_bench.metrics import measure
 from rafm_datasets import stream, stream_encoded
-from rafm_kernels import Batch, merge_duplicates
+from rafm_kernels import FIELD_MODELS, Batch, merge_duplicates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +40,15 @@ class Scored(NamedTuple):
     labels: NDArray[np.float32]
 
 
+def chunks_of(
+    model: Model, data: PreparedData, split: str, chunk_rows: int, **order: int
+) -> Iterator[Batch]:
+    """Read a split as `stream` does, as batches that hold what the model reads."""
+    with_fields = model.name in FIELD_MODELS
+    for rows in stream(data, split, chunk_rows, with_fields=with_fields, **order):
+        yield as_batch(rows, model.layout, data)
+
+
 def as_batch(rows: Rows, layout: RankLayout, data: PreparedData) -> Batch:
     """Take rows of prepared data as a batch, their ids as the layout's.
 
@@ -63,16 +72,27 @@ def score_chunks(scorer: Scorer, data: PreparedData, split: str) -> Iterator[Sco
             f"{', '.join(data.splits)}"
         )
     backend, model, parameters, n_threads = scorer
-    for rows in stream(data, split, CHUNK_ROWS):
-        batch = as_batch(rows, model.layout, data)
-        yield Scored(backend.scores(model, parameters, batch, n_threads), rows.labels)
+    for batch in chunks_of(model, data, split, CHUNK_ROWS):
+        scores = backend.scores(model, parameters, batch, n_threads)
+        yield Scored(scores, batch.labels)
 
 
-def score_encoded(scorer: Scorer, encoded: EncodedFile) -> Iterator[Scored]:
-    """Score encoded rows chunk by chunk; labels are NaN where the file has none."""
+def score_encoded(
+    scorer: Scorer, encoded: EncodedFile, field_of: NDArray[np.int32] | None
+) -> Iterator[Scored]:
+    """Score encoded rows chunk by chunk; labels are NaN where the file has none.
+
+    `field_of` is the field of each id of the data, for models that read it from lists.
+    """
     backend, model, parameters, n_threads = scorer
+    lists = encoded.layout == "lists"
+    in_order = np.arange(len(encoded.fields), dtype=np.int32)
     for rows in stream_encoded(encoded, CHUNK_ROWS):
-        batch = _batch(rows, model.layout, lists=encoded.layout == "lists")
+        if field_of is not None:
+            rows = rows._replace(fields=field_of[rows.ids])
+        elif model.name in FIELD_MODELS:
+            rows = rows._replace(fields=np.tile(in_order, len(rows.labels)))
+        batch = _batch(rows, model.layout, lists=lists)
         yield Scored(backend.scores(model, parameters, batch, n_threads), rows.labels)
 
 

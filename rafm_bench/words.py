@@ -9,7 +9,14 @@ if TYPE_CHECKING:
 
     from rafm_bench.run import Run
 
-NAMES = {"lr": "LR", "fm": "FM", "rafm": "RaFM"}
+NAMES = {
+    "lr": "LR",
+    "fm": "FM",
+    "rafm": "RaFM",
+    "difacto": "DiFacto",
+    "mrma": "MRMA",
+    "ffm": "FFM",
+}
 
 
 def figure(value: float | None) -> str:

@@ -24,7 +24,7 @@ Examples:
 @click.argument("field", required=False)
 @click.argument("value", required=False)
 @click.option("--id", "feature_id", metavar="N", type=int, help="Id of the feature.")
-@config_options("ranks", "rank_rule", "thresholds", "levels")
+@config_options("model", "ranks", "rank_rule", "thresholds", "levels")
 @json_option
 def command(
     data: Path,

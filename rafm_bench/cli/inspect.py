@@ -23,7 +23,7 @@ Example:
     type=click.Path(path_type=Path),
     help="Draw the histogram of frequencies, with the cuts between the ranks.",
 )
-@config_options("ranks", "rank_rule", "thresholds", "levels")
+@config_options("model", "ranks", "rank_rule", "thresholds", "levels")
 @json_option
 def command(data: Path, plot: Path | None, as_json: bool, **flags: Any) -> None:
     """Show what prepared data holds, and what ranks on it would cost."""

@@ -67,7 +67,7 @@ def test_the_program_runs_as_a_module_and_tells_its_version() -> None:
         (["train", "x"], "missing option '--out'"),
         (["train", "x", "--out", "y", "--ranks", "16,8"], "--ranks must increase"),
         (["train", "x", "--out", "y", "--epochs", "ten"], "--epochs must be a whole"),
-        (["train", "x", "--out", "y", "--model", "ffm"], "--model must be one of lr,"),
+        (["train", "x", "--out", "y", "--model", "svm"], "--model must be one of lr,"),
         (["train", "x", "--out", "y", "--speed", "1"], "no such option '--speed'"),
     ],
 )

@@ -86,7 +86,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"model": "ffm"}, "`model` must be one of lr, fm, rafm, got 'ffm'"),
+        ({"model": "svm"}, "`model` must be one of lr, fm, rafm, difacto, mrma, ffm"),
         ({"ranks": "8,8"}, "`ranks` must increase strictly, got 8 after 8"),
         ({"ranks": "0,8"}, "`ranks` must be a whole number of at least 1, got '0'"),
         ({"ranks": "8,x"}, "`ranks` must be a whole number of at least 1, got 'x'"),
