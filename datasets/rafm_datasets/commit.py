@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rafm_datasets.chunk_stats import ChunkStats
+    from rafm_datasets.job import Job
     from rafm_datasets.numbering import Numbering
     from rafm_datasets.partition import Partition
-    from rafm_datasets.passes import Job
     from rafm_datasets.schema import Schema
 
 

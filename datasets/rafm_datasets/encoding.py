@@ -21,10 +21,12 @@ from rafm_datasets.encode import Layout
 from rafm_datasets.encoded import EncodedFile, write_encoded
 from rafm_datasets.errors import DataError
 from rafm_datasets.execute import Progress, silent
+from rafm_datasets.first_pass import stage_all
+from rafm_datasets.job import Job
 from rafm_datasets.lookup import look_up_ids
 from rafm_datasets.numbering import Numbering, RangeIds
 from rafm_datasets.options import PrepareOptions
-from rafm_datasets.passes import Job, encode_all, merge_all, stage_all
+from rafm_datasets.passes import encode_all, merge_all
 from rafm_datasets.pipeline import read_by_workers
 from rafm_datasets.pools import open_pool
 from rafm_datasets.prepared import PreparedData, open_prepared

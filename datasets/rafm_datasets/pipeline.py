@@ -15,18 +15,13 @@ from rafm_datasets.budget import make_budget
 from rafm_datasets.commit import commit
 from rafm_datasets.errors import DataError, WriteError
 from rafm_datasets.execute import Progress, silent
+from rafm_datasets.first_pass import stage_all
+from rafm_datasets.job import Job
 from rafm_datasets.location import Address, locate
 from rafm_datasets.manifest import WORK_FOLDER
 from rafm_datasets.negatives import PER_POSITIVE
 from rafm_datasets.numbering import number_features
-from rafm_datasets.passes import (
-    Job,
-    assign_all,
-    encode_all,
-    merge_all,
-    stage_all,
-    write_all,
-)
+from rafm_datasets.passes import assign_all, encode_all, merge_all, write_all
 from rafm_datasets.pools import open_pool
 from rafm_datasets.prepared import PreparedData
 from rafm_datasets.raw import RawInput, resolve

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rafm_datasets.budget import BASE_BYTES, default_limit, make_budget
+from rafm_datasets.job import Job
 from rafm_datasets.negatives import PER_POSITIVE
 from rafm_datasets.options import PrepareOptions
-from rafm_datasets.passes import Job
 from rafm_datasets.pipeline import find_finished, run_passes, settled
 from rafm_datasets.pools import open_pool
 from rafm_datasets.raw import RawInput
