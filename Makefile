@@ -9,7 +9,7 @@ demo: .venv/installed
 	$(RUN) demo --out demo
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses auto
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

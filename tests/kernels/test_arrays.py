@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -143,6 +145,20 @@ def test_compiled_code_is_stamped_with_the_sources_of_all_backends():
     kept = numba_cache._source_hash()
     compiled = numba_cache.cached_jit(lambda x: x)
     assert compiled._cache._cache_file._source_stamp == kept  # type: ignore[attr-defined]
+
+
+def test_an_index_of_other_sources_is_stale_even_if_it_cannot_be_read(tmp_path):
+    from rafm_kernels.backends import numba_cache
+
+    kept = numba_cache.cached_jit(lambda x: x)._cache._cache_file  # type: ignore[attr-defined]
+    kept._index_path = str(tmp_path / "index")
+    gone = b"cnowhere.to_be_found\nShape\n."  # the pickle of a class that is gone
+    older = kept._version.replace(kept._source_stamp.hex(), "0" * 64)
+    (tmp_path / "index").write_bytes(pickle.dumps(older) + gone)
+    assert kept._load_index() == {}
+    (tmp_path / "index").write_bytes(pickle.dumps(kept._version) + gone)
+    with pytest.raises(ModuleNotFoundError):
+        kept._load_index()
 
 
 def test_read_only_arrays_train_like_writable_ones():

@@ -39,9 +39,13 @@ def cached_jit(function: Function) -> Function:
     """Compile a function that Python calls, once for all processes.
 
     Numba looks at the file of the function alone: an edit of what it calls in another
-    file would go on running the old code. The stamp here covers every file.
+    file would go on running the old code. The stamp here covers every file; it is part
+    of the version too, which is compared before the types in an index are read: other
+    sources may have named them otherwise.
     """
     dispatcher = njit(cache=True, **FLAGS)(function)
-    dispatcher._cache._cache_file._source_stamp = _source_hash()
+    kept, stamp = dispatcher._cache._cache_file, _source_hash()
+    kept._source_stamp = stamp
+    kept._version += f" {stamp.hex()}"
     compiled: Function = dispatcher
     return compiled
