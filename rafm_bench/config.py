@@ -176,6 +176,15 @@ class TrainConfig:
             checks.real(above=0), "X", "For ftrl: larger is slower at first."
         ),
     )
+    initial_accumulator: float = field(
+        default=0.0,
+        metadata=_option(
+            checks.real(at_least=0),
+            "X",
+            "For adagrad and adagrad-row: where the sums of squared gradients begin; "
+            "1 goes well with --batch-size 1.",
+        ),
+    )
     batch_size: int = field(
         default=256, metadata=_option(checks.whole(1), "N", "Rows per step.")
     )
@@ -221,6 +230,7 @@ class TrainConfig:
             l1=self.l1,
             l2_scope=self.l2_scope,
             beta=self.beta,
+            initial_accumulator=self.initial_accumulator,
         )
 
 

@@ -13,12 +13,7 @@ from .environments import SCRIPTS, python_of
 from .rows import planted_rows, prepared_rows, save
 
 HERE = Path(__file__).parent
-# Each side's own usual rates; the best by validation is shown.
-RATES = {
-    "ours": "0.02,0.05,0.1",
-    "xlearn": "0.02,0.05,0.1,0.2",
-    "modern-fm": "0.02,0.05,0.1",
-}
+RATES = "0.01,0.02,0.05,0.1"  # of each side the best by validation is shown
 
 
 def main():
@@ -31,9 +26,14 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=1, help="of our side")
     parser.add_argument("--optimizer", default="adagrad", help="of our side")
+    parser.add_argument(
+        "--initial-accumulator", type=float, default=1.0, help="of our AdaGrad"
+    )
     parser.add_argument("--l2", type=float, default=0.0)
     parser.add_argument("--peers", default="xlearn", help="with commas between")
-    parser.add_argument("--rates", help="of every side, with commas between")
+    parser.add_argument(
+        "--rates", default=RATES, help="tried on every side, with commas"
+    )
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--root", default=".peers", help="environments and rows")
     given = parser.parse_args()
@@ -66,7 +66,7 @@ def make_rows(given):
 
 def best_rate(side, pythons, rows, given):
     """Rate with the least validation loss after any of the epochs."""
-    rates = [float(rate) for rate in (given.rates or RATES[side]).split(",")]
+    rates = [float(rate) for rate in given.rates.split(",")]
     if len(rates) == 1:
         return rates[0]
     found = {
@@ -87,6 +87,7 @@ def measure(side, python, rows, rate, given):
         "--rate": rate,
         "--l2": given.l2,
         "--batch": given.batch if ours else 1,
+        "--initial-accumulator": given.initial_accumulator if ours else 0,
         "--epochs": given.epochs,
         "--threads": given.threads,
     }

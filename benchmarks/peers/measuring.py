@@ -17,6 +17,7 @@ def arguments():
     parser.add_argument("--rank", type=int, default=8)
     parser.add_argument("--rate", type=float, default=0.05)
     parser.add_argument("--l2", type=float, default=0.0)
+    parser.add_argument("--initial-accumulator", type=float, default=0.0)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)

@@ -30,7 +30,12 @@ def main():
     backend = load_backend("numba-parallel" if given.threads > 1 else "numba")
     ranks = () if given.model == "lr" else (given.rank,)
     model = make_model(given.model, rows.counts, ranks, loss="log")
-    optimizer = Optimizer(given.optimizer, given.rate, l2=given.l2)
+    optimizer = Optimizer(
+        given.optimizer,
+        given.rate,
+        l2=given.l2,
+        initial_accumulator=given.initial_accumulator,
+    )
     parameters = init_parameters(model, 0)
     state = init_state(model, optimizer, parameters)
     train, valid, test = (batch_of(part) for part in rows[:3])

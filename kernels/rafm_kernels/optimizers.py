@@ -16,6 +16,7 @@ EPSILON = 1e-8  # outside the root
 _USED_BY = {
     "l1": ("ftrl",),
     "beta": ("ftrl",),
+    "initial_accumulator": ("adagrad", "adagrad-row"),
     "beta1": ("adam", "adam-dense"),
     "beta2": ("adam", "adam-dense"),
     "l2_scope": ("adam-dense",),
@@ -69,6 +70,10 @@ class Optimizer:
     |v_0| beta / rate needs gradients that add up to more than the rest, or the
     parameter is 0 from its first step on.
 
+    AdaGrad's `a` begins at `initial_accumulator`. From 0 a parameter's first step is a
+    whole rate, whatever its gradient was, which throws a rare feature far off; from 1,
+    as in libffm and xLearn, it is the rate times the gradient.
+
     A linear weight is touched by any row with its feature; an embedding of level k by a
     row that has its feature and another one of F_k, for else it is in no product.
 
@@ -82,6 +87,7 @@ class Optimizer:
     l1 : L1 strength of `ftrl`, from 0
     l2_scope : what l2 shrinks in a step, `touched` or (`adam-dense` only) `all`
     beta : of `ftrl`, above 0; larger is slower at first
+    initial_accumulator : where AdaGrad's `a` begins, from 0
     beta1, beta2 : decay of Adam's means of g and g^2, above 0, below 1
 
     References
@@ -98,6 +104,7 @@ class Optimizer:
     l1: float = 0.0
     l2_scope: L2Scope = "touched"
     beta: float = 1.0
+    initial_accumulator: float = 0.0
     beta1: float = 0.9
     beta2: float = 0.999
 
@@ -111,7 +118,8 @@ class Optimizer:
         for option, number in above_0.items():
             if not (number > 0 and math.isfinite(number)):
                 raise ValueError(f"`{option}` must be above 0 and finite, got {number}")
-        for option, number in (("l2", self.l2), ("l1", self.l1)):
+        from_0 = ("l2", "l1", "initial_accumulator")
+        for option, number in ((name, getattr(self, name)) for name in from_0):
             if not (number >= 0 and math.isfinite(number)):
                 raise ValueError(
                     f"`{option}` must be at least 0 and finite, got {number}"

@@ -57,6 +57,8 @@ def init_state(
     if optimizer.name == "adagrad-row":
         n_rows = sum(model.layout.features_at_rank)
         sums = sums._replace(embeddings=np.zeros(n_rows, dtype))
+    for array in sums:
+        array[...] = optimizer.initial_accumulator
     if optimizer.name in _WITH_MOMENTS:
         moments = zero_parameters(model.layout, dtype)
     if optimizer.name == "ftrl":

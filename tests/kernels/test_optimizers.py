@@ -32,6 +32,8 @@ SETTINGS = {
         "adam-dense", 0.05, 0.02, l2=0.5, l2_scope="all"
     ),
     "ftrl, l1": Optimizer("ftrl", 0.3, 0.2, l2=0.1, l1=0.02, beta=0.5),
+    "adagrad from 1": Optimizer("adagrad", 0.5, l2=1e-2, initial_accumulator=1.0),
+    "rows from 0.1": Optimizer("adagrad-row", 0.5, initial_accumulator=0.1),
     "adam, other means": Optimizer("adam", 0.05, beta1=0.5, beta2=0.7),
 }
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)

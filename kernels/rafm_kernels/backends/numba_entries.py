@@ -29,7 +29,7 @@ def scatter_entries(
     first, last, n_distinct,
 ):  # fmt: skip
     """One step of each of the batch's distinct features first..last, as `scatter`."""
-    finite = True
+    health = 0.0  # stays finite as long as all that is added is
     stride = shape.columns[len(shape.dims)]
     scale = 1.0 / n_rows
     for f in range(first, min(first + AHEAD, last)):
@@ -46,15 +46,13 @@ def scatter_entries(
             work.x[e] = c
             total += c
         total = total * scale + settings.l2 * parameters.linear[i]
-        stepped = linear_step(settings, parameters, kept, i, total)
-        finite = finite and stepped
+        health += linear_step(settings, parameters, kept, i, total)
         if mark_fields(n_fields, batch, start, work, scratch.touched, begin, end):
-            stepped = _table_steps(
+            health += _table_steps(
                 shape, n_fields, settings, parameters, kept, work.sums, 0, stride,
                 work.entries, work.x, begin, end, scale, scratch, i,
             )  # fmt: skip
-            finite = finite and stepped
-    return finite
+    return math.isfinite(health)
 
 
 @jit
@@ -62,7 +60,7 @@ def scatter_row_entries(
     shape, n_fields, settings, parameters, kept, work, scratch, batch, row
 ):
     """One step of each feature of the row at place 0, as `scatter_entries`."""
-    finite = True
+    health = 0.0  # stays finite as long as all that is added is
     stride = shape.columns[len(shape.dims)]
     x = scratch.x
     first = batch.indptr[row]
@@ -72,16 +70,14 @@ def scatter_row_entries(
         c = work.slope[0] * x[e]
         x[e] = c
         c += settings.l2 * parameters.linear[i]
-        stepped = linear_step(settings, parameters, kept, i, c)
-        finite = finite and stepped
+        health += linear_step(settings, parameters, kept, i, c)
     for e in range(n if n > 1 else 0):
         mark_fields_of_row(n_fields, batch, first + e, work, scratch.touched)
-        stepped = _table_steps(
+        health += _table_steps(
             shape, n_fields, settings, parameters, kept, work.sums, e * stride, 0,
             work.entries, x, e, e + 1, 1.0, scratch, np.int64(batch.ids[first + e]),
         )  # fmt: skip
-        finite = finite and stepped
-    return finite
+    return math.isfinite(health)
 
 
 @jit
@@ -89,8 +85,8 @@ def _table_steps(
     shape, n_fields, settings, parameters, kept, vectors, base, stride, entries, x,
     begin, end, scale, scratch, i,
 ):  # fmt: skip
-    """One step of feature i's row in each table; whether all gradients are finite."""
-    finite = True
+    """One step of feature i's row in each table; returns the sum of their |g|^2."""
+    total = 0.0
     g = scratch.g
     l2 = settings.l2 if n_fields is None else 0.0
     for k in range(len(shape.dims)):
@@ -104,6 +100,6 @@ def _table_steps(
                 n_fields, parameters.embeddings, at, shape.dims[k], scratch.touched,
                 settings.l2, g,
             )  # fmt: skip
-        finite = finite and math.isfinite(square)
+        total += square
         table_step(settings, shape, parameters, kept, k, i, g, square, settings.rate)
-    return finite
+    return total

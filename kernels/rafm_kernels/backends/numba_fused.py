@@ -78,12 +78,11 @@ def _scatter_row(shape, settings, parameters, kept, work, scratch):
     m = len(shape.dims)
     ids, x, within, g = scratch.ids, scratch.x, scratch.within, scratch.g
     slope = work.slope[0]
-    finite = True
+    health = 0.0  # stays finite as long as all that is added is
     for e in range(within[0]):
         i = ids[e]
         slope_i = slope * x[e] + settings.l2 * parameters.linear[i]
-        stepped = linear_step(settings, parameters, kept, i, slope_i)
-        finite = finite and stepped
+        health += linear_step(settings, parameters, kept, i, slope_i)
     for k in range(m):
         if within[k] < 2:  # no pair at this level
             break
@@ -98,7 +97,7 @@ def _scatter_row(shape, settings, parameters, kept, work, scratch):
                 shape.columns[k], 0, work.rows, x, e, e + 1, own * x[e] * x[e], 1.0,
                 settings.l2, g,
             )  # fmt: skip
-            finite = finite and math.isfinite(square)
+            health += square
             rate = settings.dependent_rate if dependent else settings.rate
             table_step(settings, shape, parameters, kept, k, i, g, square, rate)
-    return finite
+    return math.isfinite(health)

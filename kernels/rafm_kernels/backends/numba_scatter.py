@@ -74,7 +74,7 @@ def scatter(
     stride = shape.columns[m]
     scale = 1.0 / n_rows
     g = scratch.g
-    finite = True
+    health = 0.0  # stays finite as long as all that is added is
     for f in range(first, min(first + AHEAD, last)):
         fetch_feature(shape, settings, parameters, kept, work.distinct[f])
     for f in range(first, last):
@@ -87,8 +87,7 @@ def scatter(
         for e in range(begin, end):
             total += work.slope[work.rows[e]] * work.x[e]
         total = total * scale + settings.l2 * parameters.linear[i]
-        stepped = linear_step(settings, parameters, kept, i, total)
-        finite = finite and stepped
+        health += linear_step(settings, parameters, kept, i, total)
         for k in range(m):
             if i >= shape.sizes[k]:
                 break
@@ -102,10 +101,10 @@ def scatter(
                 shape.columns[k], stride, work.rows, work.x, begin, end, weight, scale,
                 settings.l2, g,
             )  # fmt: skip
-            finite = finite and math.isfinite(square)
+            health += square
             rate = settings.dependent_rate if dependent else settings.rate
             table_step(settings, shape, parameters, kept, k, i, g, square, rate)
-    return finite
+    return math.isfinite(health)
 
 
 @jit
@@ -128,7 +127,8 @@ def bias_step(settings, parameters, kept, work, n_rows):
     total = 0.0
     for r in range(n_rows):
         total += work.slope[r]
-    return scalar_step(
+    health = scalar_step(
         settings, parameters.bias, kept.sums.bias, kept.moments.bias, 0,
         total / n_rows, 0.0, 0.0,
     )  # fmt: skip
+    return math.isfinite(health)

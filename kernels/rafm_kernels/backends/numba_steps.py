@@ -49,7 +49,11 @@ def at_step(settings, t):
 
 @jit
 def scalar_step(settings, values, sums, moments, i, g, l1, own_l2):
-    """One step of a bias or linear weight; return whether it is finite after it."""
+    """One step of a bias or linear weight.
+
+    Returns a number that is finite if the gradient and the weight after the step are:
+    to add up, and to look at once for many.
+    """
     if settings.optimizer == SGD:
         values[i] -= settings.rate * g
     elif settings.optimizer == GRADIENT_ONLY:
@@ -73,12 +77,12 @@ def scalar_step(settings, values, sums, moments, i, g, l1, own_l2):
     else:
         sums[i] += g * g
         values[i] -= settings.rate * g / (math.sqrt(sums[i]) + settings.epsilon)
-    return math.isfinite(g) and math.isfinite(values[i])
+    return abs(g) + abs(values[i])
 
 
 @jit
 def linear_step(settings, parameters, kept, i, g):
-    """One step of a linear weight; return whether it is finite after it."""
+    """One step of a linear weight; returns what `scalar_step` does."""
     return scalar_step(
         settings, parameters.linear, kept.sums.linear, kept.moments.linear, i, g,
         settings.l1, settings.own_l2,

@@ -108,7 +108,7 @@ class Step:
 
     def __init__(self, o, v, rate, l2, l1):
         self.o, self.v, self.rate, self.l2, self.l1 = o, v, rate, l2, l1
-        self.a = self.u = 0.0
+        self.a, self.u = o.initial_accumulator, 0.0
         self.z = -v * o.beta / rate
 
     def step(self, g, t, row_square=None):
