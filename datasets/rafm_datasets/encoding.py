@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from rafm_datasets.budget import BASE_BYTES, default_limit, make_budget
+from rafm_datasets.budget import make_budget
 from rafm_datasets.description import parse_description
 from rafm_datasets.encode import Layout
 from rafm_datasets.encoded import EncodedFile, write_encoded
@@ -23,6 +23,7 @@ from rafm_datasets.errors import DataError
 from rafm_datasets.execute import Progress, silent
 from rafm_datasets.first_pass import stage_all
 from rafm_datasets.job import Job
+from rafm_datasets.location import Address, locate
 from rafm_datasets.lookup import look_up_ids
 from rafm_datasets.numbering import Numbering, RangeIds
 from rafm_datasets.options import PrepareOptions
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rafm_datasets.chunk_stats import ChunkStats
+    from rafm_datasets.raw import RawInput
     from rafm_datasets.vocabulary import Range
 
 _TEST_MEMBERS = ("test.txt", "test.csv", "test")
@@ -84,12 +86,16 @@ def encode_like(
     """
     data = open_prepared(options.like)
     reading = _reading_like(data, options)
-    members = (*_TEST_MEMBERS, *load_source(reading.source).INFO.members)
+    members = load_source(reading.source).INFO.members
+    if members:  # of a source without names of its own any single file will do
+        members = (*_TEST_MEMBERS, *members)
     inputs = resolve(reading.raw, members, given=False)
     if reading.description is not None:
         reading, inputs = settle_table(reading, inputs)
     inputs = tuple(replace(item, split="test") for item in inputs)
-    with _work_folder(Path(options.out)) as folder, open_pool(reading) as pool:
+    out = _checked_out(options.out, inputs)
+    reading = replace(reading, out=str(out))
+    with _work_folder(out) as folder, open_pool(reading) as pool:
         pool.check(folder, read_by_workers(inputs))
         budget = make_budget(reading, pool)
         job = Job(reading, inputs, folder.absolute(), budget, pool, progress or silent)
@@ -128,11 +134,29 @@ def _reading_like(data: PreparedData, options: EncodeOptions) -> PrepareOptions:
     )
 
 
+def _checked_out(place: str, inputs: Sequence[RawInput]) -> Path:
+    """Refuse to write to where no file can be, or over what is read."""
+    out = locate(place)
+    if isinstance(out, Address):
+        raise DataError(
+            f"{place} is an address, and encoded rows are written to a local file; "
+            "choose one for --out, and copy it there"
+        )
+    if out.is_dir():
+        raise DataError(f"{out} is a folder; choose a file for --out")
+    here = [Path(item.path) for item in inputs if "://" not in item.path]
+    for path in (out, quarantine_path(out)):
+        if path.exists() and any(path.samefile(raw) for raw in here):
+            raise DataError(
+                f"{path} is among the raw files and would be replaced; choose another "
+                "--out"
+            )
+    return out
+
+
 @contextlib.contextmanager
 def _work_folder(out: Path) -> Iterator[Path]:
     """Work beside the file to write; nothing is left of it, however this ends."""
-    if out.is_dir():
-        raise DataError(f"{out} is a folder; choose a file for --out")
     place = out.with_name(f".{out.name}.encode")
     with locked(place) as folder:
         try:
@@ -148,7 +172,7 @@ def _run(job: Job, data: PreparedData) -> EncodedFile:
     chunks, _ = stage_all(job)
     schema, labeled = _settle(job, chunks, data)
     ranges = merge_all(job, chunks, schema.fields)
-    memory = (job.options.memory_limit or default_limit()) - BASE_BYTES
+    memory = job.budget.tasks_bytes
     unknown = look_up_ids(ranges, data, job.folder, memory, job.progress)
     encode_all(job, chunks, schema, _numbering(data, ranges))
     encoded = EncodedFile(

@@ -35,7 +35,13 @@ Example:
     "FILE.quarantine.parquet [default: stop]",
 )
 @click.option("--memory-limit", metavar="SIZE", type=SizeInBytes(), help="E.g. 2GiB.")
-@click.option("--workers", metavar="N", type=int, help="Threads [default: all cores]")
+@click.option("--threads", metavar="N", type=int, help="Threads [default: all cores]")
+@click.option("--workers", metavar="N", type=int, help="Processes, instead of threads.")
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Run on a Dask cluster, e.g. tcp://host:8786; it must see the same files.",
+)
 @json_option
 def command(as_json: bool, **flags: Any) -> None:
     """Give new raw rows, labeled or not, the ids of prepared data, for predict.

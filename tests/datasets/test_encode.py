@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -249,6 +250,32 @@ def test_what_does_not_fit_the_data_is_refused(
     (tmp_path / "other.libffm").write_text("1 0:3 2:4\n")
     with pytest.raises(DataError, match=r"does not know \(2\)"):
         encode_rows(by_field, tmp_path / "other.libffm", out=tmp_path / "o.parquet")
+
+
+def test_raw_files_are_not_written_over_nor_addresses_taken_for_folders(
+    prepare_into: Prepare, write_libfm: Write, tmp_path: Path
+) -> None:
+    raw = write_libfm(50)
+    data, text = prepare_into("libfm", raw), raw.read_bytes()
+    with pytest.raises(DataError, match="is among the raw files"):
+        encode_rows(data, raw, out=raw)
+    beside = raw.rename(tmp_path / "new.quarantine.parquet")
+    with pytest.raises(DataError, match="is among the raw files"):
+        encode_rows(data, beside, out=tmp_path / "new.parquet")
+    assert beside.read_bytes() == text
+    given = EncodeOptions("libfm", (str(beside),), str(data.folder), "memory://b/new")
+    with pytest.raises(DataError, match="memory://b/new is an address"):
+        encode_like(given)
+
+
+def test_an_archive_of_one_file_is_encoded_as_it_is_prepared(
+    prepare_into: Prepare, write_libfm: Write, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "rows.zip", "w") as archive:
+        archive.write(write_libfm(50), "rows.libfm")
+    data = prepare_into("libfm", tmp_path / "rows.zip")
+    out = tmp_path / "new.parquet"
+    assert encode_rows(data, tmp_path / "rows.zip", out=out).rows == 50
 
 
 def test_what_is_not_encoded_rows_is_not_opened(
