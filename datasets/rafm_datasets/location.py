@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from rafm_datasets.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _LOCAL = "file://"
 
@@ -66,7 +66,7 @@ class Address:
             return sorted(name.rstrip("/").rsplit("/", 1)[-1] for name in found)
 
     def open(self, mode: str = "rb") -> IO[bytes]:
-        """Open a file to read or write bytes; FileNotFoundError as with a Path."""
+        """Open a file, to read bytes; FileNotFoundError as with a Path."""
         with _reaching(self) as (system, path):
             file: IO[bytes] = system.open(path, mode)
             return file
@@ -79,7 +79,12 @@ class Address:
     def put(self, local: Path) -> None:
         """Write a local file here."""
         with _reaching(self) as (system, path):
-            system.put_file(str(local), path)
+            _in_a_folder(system, path, lambda: system.put_file(str(local), path))
+
+    def write_bytes(self, content: bytes) -> None:
+        """Write a file."""
+        with _reaching(self) as (system, path):
+            _in_a_folder(system, path, lambda: system.pipe_file(path, content))
 
     def remove(self) -> None:
         """Remove a file or a folder with all that is in it, if there is one."""
@@ -151,6 +156,21 @@ def open_parquet(path: Path, **options: Any) -> Any:
     if isinstance(path, Address):
         return pq.ParquetFile(path.open(), pre_buffer=True, **options)
     return pq.ParquetFile(path, **options)
+
+
+def _in_a_folder(system: Any, path: str, write: Callable[[], object]) -> None:
+    """Write a file; make its folder, but no bucket, if the file system wants one."""
+    try:
+        write()
+    except FileNotFoundError as error:
+        root = path.partition("/")[0] or "/"
+        if not system.exists(root):
+            raise DataError(
+                f"cannot write {path}: there is no {root}; make it, or check the "
+                "address"
+            ) from error
+        system.makedirs(path.rpartition("/")[0], exist_ok=True)
+        write()
 
 
 @contextlib.contextmanager

@@ -65,7 +65,8 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
         return _prepare_here(here, place, progress)
     announce(target)
     data = find_finished(here) or _prepare_here(here, place, progress)
-    upload(data, target, progress)
+    with locked(place):
+        upload(data, target, progress)
     return PreparedData(target, data.manifest)
 
 
@@ -112,6 +113,8 @@ def find_finished(options: PrepareOptions) -> PreparedData | None:
     if manifest is None:
         return None
     out = locate(options.out)
+    if isinstance(out, Address):
+        return PreparedData(out, manifest)
     if (out / WORK_FOLDER).is_dir():  # of a run that was killed while it tidied up
         with contextlib.suppress(DataError, WriteError), locked(out):
             tidy(out, manifest)

@@ -13,8 +13,10 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rafm_datasets.errors import DataError
 from rafm_datasets.location import Address, locate
 from rafm_datasets.manifest import MANIFEST_NAME, SPLIT_NAMES, WORK_FOLDER
+from rafm_datasets.work import QUARANTINE
 
 if TYPE_CHECKING:
     from rafm_datasets.execute import Progress
@@ -54,8 +56,7 @@ def announce(target: Address) -> None:
     DataError
     """
     text = f"process {os.getpid()} on {socket.gethostname()}\n"
-    with (target / WORK_FOLDER / "preparing").open("wb") as file:
-        file.write(text.encode())
+    (target / WORK_FOLDER / "preparing").write_bytes(text.encode())
 
 
 def upload(data: PreparedData, target: Address, progress: Progress) -> None:
@@ -63,7 +64,7 @@ def upload(data: PreparedData, target: Address, progress: Progress) -> None:
 
     Parameters
     ----------
-    data : PreparedData                local, finished
+    data : PreparedData                local, finished, its folder locked
     target : Address
     progress : Progress
 
@@ -72,9 +73,15 @@ def upload(data: PreparedData, target: Address, progress: Progress) -> None:
     DataError                          it cannot be written to; the local folder stays
     """
     here = data.folder
+    if not (here / MANIFEST_NAME).exists():
+        raise DataError(
+            f"{here} was brought to {target} by another run meanwhile; run the command "
+            "again to see what is there"
+        )
     (target / MANIFEST_NAME).remove()
     files = sorted(path for path in here.rglob("*") if path.is_file())
     names = [path.relative_to(here).as_posix() for path in files]
+    names = [name for name in names if not name.startswith(f"{WORK_FOLDER}/")]
     names.remove(MANIFEST_NAME)
     sizes = [(here / name).stat().st_size for name in names]
     done, total = 0, sum(sizes)
@@ -85,13 +92,13 @@ def upload(data: PreparedData, target: Address, progress: Progress) -> None:
     progress("upload", done, total, "bytes")
     _remove_others(target, set(names))
     (target / MANIFEST_NAME).put(here / MANIFEST_NAME)
+    (target / WORK_FOLDER).remove()  # until then it is known to be ours
     shutil.rmtree(here)
 
 
 def _remove_others(target: Address, names: set[str]) -> None:
     """Remove what an earlier run left there."""
-    for split in SPLIT_NAMES:
-        for name in (target / split).names():
-            if f"{split}/{name}" not in names:
-                (target / split / name).remove()
-    (target / WORK_FOLDER).remove()
+    for part in (*SPLIT_NAMES, QUARANTINE):
+        for name in (target / part).names():
+            if f"{part}/{name}" not in names:
+                (target / part / name).remove()

@@ -52,8 +52,8 @@ SOURCE is the format of the raw files: {", ".join(source_names())}.
 @click.option(
     "--work",
     metavar="DIR",
-    help="Local folder to work in where --out is an address [default: in the cache of "
-    "the user]",
+    help="Local folder to work in where --out is an address; removed in the end "
+    "[default: in the cache of the user]",
 )
 @click.option(
     "--split",

@@ -131,6 +131,61 @@ def test_a_run_broken_off_is_not_taken_for_finished_and_goes_on(
     assert ".prepare/preparing" not in there(memory)
 
 
+def test_data_that_a_broken_run_was_to_replace_is_still_found(
+    write_libfm: Write, tmp_path: Path
+) -> None:
+    raw = write_libfm(300)
+    data = prepare(options(raw, tmp_path))
+
+    def fail(*_: object) -> None:
+        raise Broken
+
+    with pytest.raises(Broken):
+        prepare(options(raw, tmp_path, seed=1, overwrite=True), fail)
+    assert prepare(options(raw, tmp_path)) == data
+
+
+def test_rows_set_aside_by_an_earlier_run_do_not_stay_at_the_address(
+    write_libfm: Write, tmp_path: Path, memory: fsspec.AbstractFileSystem
+) -> None:
+    raw = write_libfm(300)
+    sound = raw.read_text()
+    raw.write_text(sound + "yes 4\n")
+    prepare(options(raw, tmp_path, on_bad_row="quarantine"))
+    assert "quarantine/part-00000.parquet" in there(memory)
+    raw.write_text(sound)
+    prepare(options(raw, tmp_path, overwrite=True))
+    assert "quarantine/part-00000.parquet" not in there(memory)
+    assert verify(TARGET).sound
+
+
+def test_a_file_system_that_wants_folders_made_gets_them(
+    write_libfm: Write, tmp_path: Path
+) -> None:
+    raw, target = (str(write_libfm(300)),), f"local://{tmp_path}/new/data"
+    asked = PrepareOptions("libfm", raw, target, work=str(tmp_path / "work"))
+    data = prepare(asked)
+    assert open_prepared(target) == data
+    assert verify(target).sound
+
+
+def test_two_runs_do_not_bring_the_same_files(
+    write_libfm: Write, tmp_path: Path, memory: fsspec.AbstractFileSystem
+) -> None:
+    asked = options(write_libfm(300), tmp_path)
+    met: list[str] = []
+
+    def again(stage: str, done: int, *_: object) -> None:
+        if stage == "upload" and not done:
+            with pytest.raises(DataError, match="is being prepared by process"):
+                prepare(asked)
+            met.append(stage)
+
+    prepare(asked, again)
+    assert met
+    assert ".prepare/preparing" not in there(memory)
+
+
 def test_other_files_at_the_address_are_left_alone(
     write_libfm: Write, tmp_path: Path, memory: fsspec.AbstractFileSystem
 ) -> None:
