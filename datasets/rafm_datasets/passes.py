@@ -169,11 +169,19 @@ def write_all(
         )
         for part in parts
     ]
-    n_entries = sum(sum(c.entries) for chunk in chunks for c in chunk.columns.values())
-    needed = BYTES_PER_ENTRY * n_entries // max(len(parts), 1)
-    at_once = max(1, job.budget.tasks_bytes // max(needed, 1))
+    most = _entries_of_a_partition(chunks, schema)
+    at_once = max(1, job.budget.tasks_bytes // max(BYTES_PER_ENTRY * most, 1))
     run_stage(job, "write", "partitions", tasks, at_once)
     return parts
+
+
+def _entries_of_a_partition(chunks: Sequence[ChunkStats], schema: Schema) -> int:
+    """Tell how many entries a partition of the split with the largest ones holds."""
+    return max(
+        sum(c.entries[index] for chunk in chunks for c in chunk.columns.values())
+        // max(n_partitions, 1)
+        for index, n_partitions in enumerate(schema.layout.partitions)
+    )
 
 
 def _places(

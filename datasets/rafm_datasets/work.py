@@ -271,6 +271,9 @@ def _remove(path: Path) -> None:
 
 def tidy(out: Path, manifest: Manifest) -> None:
     """Remove the work folder and half-written files after the manifest is there."""
+    for place in (out, out / QUARANTINE):
+        for path in place.glob(".*.tmp"):  # of `replacing`, killed
+            path.unlink()
     known = {file.name for split in manifest.splits.values() for file in split.files}
     for split in SPLIT_NAMES:
         for path in (out / split).glob("*"):

@@ -20,12 +20,14 @@ from rafm_datasets import (
     prepare,
 )
 from rafm_datasets.files import sha256_of
+from rafm_datasets.job import run_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from rafm_datasets import PreparedData
+    from rafm_datasets.job import Job, Task
 
     Prepare = Callable[..., PreparedData]
     Write = Callable[..., Path]
@@ -259,6 +261,41 @@ def test_a_run_refused_at_once_does_not_stand_in_the_way_of_the_mended_one(
         prepare(PrepareOptions("libfm", (str(tmp_path / "bad.libfm"),), out))
     prepared = prepare(PrepareOptions("libfm", (str(write_libfm(200)),), out))
     assert prepared.rows("train") > 0
+
+
+def test_what_a_killed_run_had_half_written_does_not_stay(
+    write_libfm: Write, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    left = [out / ".frequencies.parquet.0a.tmp", out / "train" / ".part.0a.tmp"]
+
+    def kill(stage: str, *_: object) -> None:
+        if stage == "write":
+            for path in left:
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(b"half")
+
+    prepare(PrepareOptions("libfm", (str(write_libfm(50)),), str(out)), kill)
+    assert not any(name.endswith(".tmp") for name in tree(out))
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_no_more_partitions_are_written_at_once_than_the_largest_allow(
+    write_libfm: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[int | None] = []
+
+    def run(job: Job, stage: str, unit: str, tasks: Sequence[Task], *at: int) -> None:
+        found.extend(at)
+        run_stage(job, stage, unit, tasks, *at)
+
+    monkeypatch.setattr("rafm_datasets.passes.run_stage", run)
+    for fractions in ((0.98, 0.01, 0.01), (1.0, 0.0, 0.0)):
+        out = str(tmp_path / str(fractions[0]))
+        raw = (str(write_libfm(400)),)
+        prepare(PrepareOptions("libfm", raw, out, fractions=fractions))
+    with_small_ones, without = found
+    assert with_small_ones == pytest.approx(without, rel=0.1)
 
 
 def test_two_runs_into_one_folder_at_once_are_refused(
