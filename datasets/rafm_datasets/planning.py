@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rafm_datasets.budget import BASE_BYTES, default_limit, make_budget
+from rafm_datasets.errors import DataError
 from rafm_datasets.job import Job
 from rafm_datasets.negatives import PER_POSITIVE
 from rafm_datasets.options import PrepareOptions
@@ -123,6 +124,7 @@ def plan_prepare(options: PrepareOptions) -> Plan:
         estimate = _estimate(samples, info, options)
     with open_pool(options) as pool:
         n_tasks, budget = pool.size, make_budget(options, pool)
+        base_bytes = BASE_BYTES * (1 + pool.n_processes)
     plan = Plan(
         action=action,
         out=options.out,
@@ -130,7 +132,7 @@ def plan_prepare(options: PrepareOptions) -> Plan:
         estimate=estimate,
         free_bytes=free_bytes(work_place(options)),
         memory_limit=options.memory_limit or default_limit(),
-        base_bytes=BASE_BYTES,
+        base_bytes=base_bytes,
         workers=n_tasks,
         chunk_bytes=budget.chunk_bytes,
         warnings=(),
@@ -149,8 +151,9 @@ def short_of_disk(options: PrepareOptions) -> str | None:
     if free >= stored // 2:
         return None
     return (
-        f"the raw files hold {stored:,} bytes and {free:,} are free at {options.out}: "
-        "the disk will probably not do; --plan tells how much is needed"
+        f"the raw files hold {stored:,} bytes and {free:,} are free at "
+        f"{work_place(options)}: the disk will probably not do; --plan tells how much "
+        "is needed"
     )
 
 
@@ -178,8 +181,8 @@ def _estimate(
 ) -> Estimate:
     with tempfile.TemporaryDirectory(prefix="rafm-plan-") as name:
         folder = Path(name)
-        part = _try_out([_first_quarter(sample) for sample in samples], options, folder)
         whole = _try_out(samples, options, folder)
+        part = _try_quarter(samples, options, folder) or whole
     n_rows = sum(sample.estimated_records for sample in samples)
     n_rows *= _rows_per_record(info)
     ratio = n_rows / whole.rows
@@ -213,6 +216,16 @@ def _first_quarter(sample: Sample) -> Sample:
     return replace(sample, records=sample.records[:cut] or sample.records)
 
 
+def _try_quarter(
+    samples: Sequence[Sample], options: PrepareOptions, folder: Path
+) -> _Trial | None:
+    """Prepare a quarter of the samples; None when no row of it is left to train on."""
+    try:
+        return _try_out([_first_quarter(sample) for sample in samples], options, folder)
+    except DataError:
+        return None
+
+
 def _try_out(
     samples: Sequence[Sample], options: PrepareOptions, folder: Path
 ) -> _Trial:
@@ -224,6 +237,7 @@ def _try_out(
         field.name: field.default
         for field in fields(PrepareOptions)
         if field.name in ("split", "fractions", "period", "holdout")
+        and options.split != "random"
     }
     trial = replace(
         options,
@@ -281,7 +295,9 @@ def _size(folder: Path) -> int:
 
 def _grown(few: int, many: int, part: _Trial, whole: _Trial, ratio: float) -> int:
     """Let a figure grow with a power of the rows, as it did within the sample."""
-    if ratio <= 1 or whole.rows <= part.rows or not 0 < few < many:
+    if whole.rows <= part.rows:  # nothing is known of how it grows
+        return round(many * max(ratio, 1.0))
+    if ratio <= 1 or not 0 < few < many:
         return many
     power = min(math.log(many / few) / math.log(whole.rows / part.rows), 1.0)
     return round(many * float(ratio**power))

@@ -55,6 +55,13 @@ def settle(
     DataError                          no row to train on, labels that do not fit
     """
     rows = [sum(chunk.rows[split] for chunk in chunks) for split in range(3)]
+    n_refused = sum(chunk.refused for chunk in chunks)
+    if n_refused and not any(rows):
+        raise DataError(
+            f"none of the {n_refused:,} rows of {', '.join(options.raw)} can be read; "
+            "prepare without --on-bad-row quarantine to be told what is wrong with the "
+            "first"
+        )
     if not rows[0]:
         raise DataError(
             f"no row of {', '.join(options.raw)} is left to train on; give more rows, "

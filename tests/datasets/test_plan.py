@@ -192,7 +192,7 @@ def test_rows_of_a_described_parquet_file_are_known(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"1 3\n" * 9, "no row of"),
+        (b"1 3\n" * 9, "none of the 9 rows of"),
         (b"\t".join([b"1"] * 39) + b"\n", "39 columns, so this is a test file"),
     ],
 )
@@ -206,6 +206,16 @@ def test_what_prepare_refuses_at_once_plan_refuses_too(
     (tmp_path / "cut.gz").write_bytes(gzip.compress(b"1\t2\n" * 9)[:12])
     with pytest.raises(DataError, match="damaged or cut short"):
         plan("criteo", tmp_path / "cut.gz", out=tmp_path / "out")
+
+
+def test_a_sample_that_begins_with_bad_rows_is_planned_by_the_others(
+    tmp_path: Path,
+) -> None:
+    raw = tmp_path / "raw.libfm"
+    raw.write_text("yes 3\n" * 30 + "1 3\n0 4\n" * 30)
+    estimate = plan("libfm", raw, out=tmp_path / "out").estimate
+    assert estimate is not None
+    assert (estimate.sample_rows, estimate.sample_refused) == (60, 30)
 
 
 def test_a_header_without_rows_is_told_of_the_file_itself(tmp_path: Path) -> None:
