@@ -6,6 +6,7 @@ categories then.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -190,7 +191,8 @@ def _checked(key: str, value: Any, place: str) -> Any:
             raise _wrong(place, key, value, 'a list of texts such as ["yes"]')
         return tuple(value)
     if key == "positive_from":
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
             raise _wrong(place, key, value, "a number such as 4")
         return float(value)
     if key == "quoted":

@@ -25,7 +25,7 @@ _STANDS_FOR = {"\n": "\x1d", "\r": "\x1c"}
 _RESERVED = "[\x1c-\x1f]"
 _BATCH_ROWS = 1 << 13
 _BUFFER_BYTES = 1 << 20
-_UNREADABLE = (pl.List, pl.Array, pl.Struct, pl.Binary, pl.Object)
+_UNREADABLE = (pl.List, pl.Array, pl.Struct, pl.Binary, pl.Object, pl.Duration)
 
 
 class ParquetText(io.RawIOBase):
@@ -90,8 +90,9 @@ class ParquetText(io.RawIOBase):
         if isinstance(column.dtype, _UNREADABLE):
             raise DataError(
                 f"{self._label}: column {column.name} is of type {column.dtype}, which "
-                "is not one value a row; write it as text with a separator between "
-                "its values, or leave it out of the fields"
+                "is not one value a row that reads as text; write it as a number or "
+                "text (a separator between several values), or leave it out of the "
+                "fields"
             )
         if column.dtype.is_float():
             column = column.fill_nan(None)

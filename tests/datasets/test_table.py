@@ -185,6 +185,7 @@ def test_quoted_cells_may_hold_separators_and_line_ends(
     [
         ([[1], [2]], "a.parquet: column x is of type List.Int64., which is not one"),
         ([b"a", b"b"], "a.parquet: column x is of type Binary"),
+        ([dt.timedelta(1), None], "a.parquet: column x is of type Duration"),
         (["a", "b\x1f"], "a.parquet, row 2: column x holds one of the control"),
         (["a", "b\0"], "a.parquet, line 2: holds a NUL byte"),
     ],

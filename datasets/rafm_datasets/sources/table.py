@@ -190,7 +190,13 @@ def _columns_of(item: RawInput, described: TableDescription) -> tuple[str, ...]:
     if item.packing == "parquet":
         with open_text(replace(item, packing="plain")) as file:
             return parquet_names(file, item.label)
-    return _dialect(item.name, first_line(item), described).columns
+    head = first_line(item)
+    if not head and not described.columns:
+        raise DataError(
+            f"{item.label} is empty or begins with an empty line; give a file that has "
+            "rows"
+        )
+    return _dialect(item.name, head, described).columns
 
 
 def _dialect(name: str, head: bytes, described: TableDescription) -> Dialect:
