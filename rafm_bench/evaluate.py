@@ -67,6 +67,8 @@ def predict_encoded(run: Run, file: Path, out: Path, report: Reporter) -> int:
     The column label is there when the rows have labels.
     """
     encoded = open_encoded(file)
+    if out.exists() and out.samefile(file):
+        raise UserError(f"{out} holds the rows to score; choose another --out")
     saved = load_model(run.folder / MODEL)
     if encoded.data_fingerprint != saved.data_fingerprint:
         raise UserError(

@@ -67,7 +67,9 @@ def default_threads(options: PrepareOptions) -> int:
 
 
 def _limit(options: PrepareOptions) -> int:
-    limit = options.memory_limit or default_limit()
+    limit = options.memory_limit
+    if limit is None:
+        limit = default_limit()
     if limit < MIN_LIMIT:
         raise DataError(
             f"a memory limit of {limit // _MIB} MiB is too small to work in; "

@@ -85,6 +85,8 @@ class PrepareOptions:
                 f"work is for an out that is an address, and {self.out} is a folder: "
                 "leave it out"
             )
+        if self.work is not None and "://" in self.work:
+            raise DataError(f"work must be a local folder, got {self.work}")
         if self.hour and self.source != "avazu":
             raise DataError(
                 f"hour is an option of source avazu, not of {self.source}; leave it out"

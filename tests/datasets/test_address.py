@@ -206,6 +206,8 @@ def test_an_address_that_cannot_be_reached_is_told_before_any_work(
         open_prepared("memory://bucket/missing")
     with pytest.raises(DataError, match="work is for an out that is an address"):
         PrepareOptions("libfm", (raw,), str(tmp_path), work="elsewhere")
+    with pytest.raises(DataError, match="work must be a local folder, got memory://"):
+        PrepareOptions("libfm", (raw,), TARGET, work="memory://work")
 
 
 def test_a_file_address_is_a_local_folder(write_libfm: Write, tmp_path: Path) -> None:

@@ -366,6 +366,7 @@ def test_what_a_file_must_not_be_is_told_in_one_sentence(
         ({"hour": "drop"}, "an option of source avazu, not of libfm"),
         ({"source": "avazu", "hour": "keep"}, "hour must be one of split, drop"),
         ({"memory_limit": 1000}, "too small"),
+        ({"memory_limit": 0}, "too small"),
         ({"raw": ()}, "no raw file"),
         ({"source": "netflix"}, "there is no source 'netflix'"),
         ({"split": "given"}, "got 1 raw"),

@@ -127,6 +127,17 @@ def test_what_cannot_be_scored_is_told(
     assert not out.exists()
 
 
+def test_scores_are_not_written_over_the_rows_they_are_for(
+    rafm_run: Run, click_data: PreparedData, tmp_path: Path
+) -> None:
+    raw, new = click_data.folder.parent / "test.libfm", tmp_path / "new"
+    run("encode", "libfm", raw, "--like", click_data.folder, "--out", new)
+    rows = new.read_bytes()
+    code, _, stderr = run("predict", rafm_run.folder, "--data", new, "--out", new)
+    assert (code, new.read_bytes()) == (2, rows)
+    assert "holds the rows to score; choose another --out" in stderr
+
+
 def test_what_new_rows_hold_that_the_data_does_not_is_told(
     click_data: PreparedData, tmp_path: Path
 ) -> None:
