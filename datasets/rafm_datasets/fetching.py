@@ -207,4 +207,5 @@ def _reason(error: BaseException) -> str:
         inner = inner.args[0]
     reason = getattr(inner, "reason", None) or inner
     text = str(reason).rsplit(": ", 1)[-1].splitlines()
-    return text[0][:100] if text else type(reason).__name__
+    words = text[0].rstrip("\"')")[:100] if text else ""  # of errors within errors
+    return words or type(reason).__name__

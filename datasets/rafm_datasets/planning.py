@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 _SAMPLE_BYTES = 8 << 20
 _LEAST_BYTES = 256 << 10  # of each file
 _CHUNKS = 8  # of the sample, so that all workers have some
-TIME_FACTOR = 2  # the time may be so many times less or more than told
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def command(as_json: bool, **flags: Any) -> None:
     from rafm_datasets import EncodeOptions, encode_like
 
     options = EncodeOptions(**given(flags))
-    with leaving(f"nothing is left of {options.out}"), reporter() as report:
+    with leaving(f"{options.out} was not written"), reporter() as report:
         encoded = encode_like(options, report)
     show(
         tables.encoded_as_dict(encoded),

@@ -226,6 +226,17 @@ def test_without_a_connection_it_is_told_in_one_sentence(
     assert names(tmp_path) == []
 
 
+def test_a_proxy_that_is_not_there_is_told_without_debris(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with pytest.raises(
+        FetchError, match=r"Connection refused\); see to the connection"
+    ):
+        fetch_raw("ml-1m", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "category", "message"),
     [
