@@ -181,7 +181,7 @@ def _splits(
 
 def _write_quarantine(job: Job, chunks: Sequence[ChunkStats], out: Path) -> int:
     """Gather the refused rows of all chunks into one file; return how many."""
-    paths = [job.folder / f"{c.number:06d}.refused" for c in chunks if c.refused]
-    if paths:
-        join_refused(paths, out / QUARANTINE / "part-00000.parquet")
+    numbers = [chunk.number for chunk in chunks if chunk.refused]
+    if numbers:
+        join_refused(job.folder, numbers, out / QUARANTINE / "part-00000.parquet")
     return sum(chunk.refused for chunk in chunks)

@@ -287,10 +287,10 @@ def _rows_of_chunks(
 
 def _write_quarantine(job: Job, chunks: Sequence[ChunkStats]) -> int:
     """Write the refused rows beside the file, or remove old ones; return how many."""
-    paths = [job.folder / f"{c.number:06d}.refused" for c in chunks if c.refused]
+    numbers = [chunk.number for chunk in chunks if chunk.refused]
     beside = quarantine_path(Path(job.options.out))
-    if paths:
-        join_refused(paths, beside)
+    if numbers:
+        join_refused(job.folder, numbers, beside)
     else:
         beside.unlink(missing_ok=True)
     return sum(chunk.refused for chunk in chunks)

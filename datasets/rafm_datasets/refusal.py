@@ -97,8 +97,13 @@ def write_refused(path: Path, refused: list[Refused]) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def join_refused(paths: Sequence[Path], path: Path) -> None:
+def join_refused(folder: Path, numbers: Sequence[int], path: Path) -> None:
     """Gather the refused rows of several chunks into one file, one after another."""
+    drawn = [refused_path(folder, number, drawn=True) for number in numbers]
+    paths = [
+        of_all if of_all.exists() else refused_path(folder, number)
+        for number, of_all in zip(numbers, drawn, strict=True)
+    ]
     with (
         replacing(path) as temporary,
         pq.ParquetWriter(temporary, REFUSED_SCHEMA, compression="zstd") as writer,
@@ -122,12 +127,28 @@ def _groups(paths: Sequence[Path]) -> Iterator[list[dict[str, Any]]]:
         yield group
 
 
-def refuse_more(path: Path, refused: list[Refused], options: PrepareOptions) -> int:
+def refused_path(folder: Path, number: int, *, drawn: bool = False) -> Path:
+    """Name the work file of the refused rows of a chunk.
+
+    Parameters
+    ----------
+    folder : Path                      of the work files
+    number : int                       of the chunk
+    drawn : bool                       those of its parsing and of its negatives, which
+                                       is there only where the latter refused some
+    """
+    return folder / f"{number:06d}.{'left-out' if drawn else 'refused'}"
+
+
+def refuse_more(
+    folder: Path, number: int, refused: list[Refused], options: PrepareOptions
+) -> int:
     """Refuse rows of a chunk that others were refused of before, or none.
 
     Parameters
     ----------
-    path : Path                        of `write_refused`, for the same chunk
+    folder : Path                      of the work files
+    number : int                       of the chunk
     refused : list of Refused          at least one
     options : PrepareOptions
 
@@ -141,10 +162,11 @@ def refuse_more(path: Path, refused: list[Refused], options: PrepareOptions) -> 
     """
     if options.on_bad_row == "stop":
         raise _first(refused)
+    path = refused_path(folder, number)
     rows = pq.read_table(path).to_pylist() if path.exists() else []
-    before = {Refused(**row) for row in rows}
-    together = before | set(refused)
-    write_refused(path, list(together))
+    together = [Refused(**row) for row in rows] + refused
+    # A file of its own: a worker lost long ago may yet write that of the parsing.
+    write_refused(refused_path(folder, number, drawn=True), together)
     return len(together)
 
 

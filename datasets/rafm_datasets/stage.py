@@ -19,7 +19,13 @@ from rafm_datasets.columns import Parsed
 from rafm_datasets.files import replacing, write_json
 from rafm_datasets.negatives import NO_CHOICE, with_negatives
 from rafm_datasets.positives import hold_positives, load_positives, positives_of
-from rafm_datasets.refusal import Refused, parse_or_refuse, refuse_more, write_refused
+from rafm_datasets.refusal import (
+    Refused,
+    parse_or_refuse,
+    refuse_more,
+    refused_path,
+    write_refused,
+)
 from rafm_datasets.sources import load_source, source_info
 from rafm_datasets.splits import arrange
 from rafm_datasets.timed import Held, hold, in_time_order, load_parsed
@@ -123,8 +129,7 @@ def _with_negatives(
         )
         for row in drawn.full.tolist()
     ]
-    path = folder / f"{held.number:06d}.refused"
-    return drawn.parsed, refuse_more(path, refused, options)
+    return drawn.parsed, refuse_more(folder, held.number, refused, options)
 
 
 def _shown_row(parsed: Parsed, row: int) -> str:
@@ -136,7 +141,7 @@ def _shown_row(parsed: Parsed, row: int) -> str:
 def _parse(ref: ChunkRef, options: PrepareOptions, folder: Path) -> tuple[Parsed, int]:
     parsed, refused = parse_or_refuse(ref, load_source(options.source), options)
     if refused:
-        write_refused(folder / f"{ref.number:06d}.refused", refused)
+        write_refused(refused_path(folder, ref.number), refused)
     return parsed, len(refused)
 
 

@@ -171,6 +171,33 @@ def test_a_positive_without_a_negative_is_told_or_set_aside(
     assert refused["text"].to_list() == ["1\t1\ta", "1\t1\tb", "1\t1\tc", "3,x,a,9"]
 
 
+def test_rows_refused_while_drawing_outlast_a_worker_that_parses_late(
+    tmp_path: Path,
+) -> None:
+    raw, out = tmp_path / "tags.csv", tmp_path / "out"
+    rows = [*(f"1,1,tag{n},5" for n in range(4)), "x,1,tag0,5"]
+    rows += [f"2,{n},tag{n % 4},5" for n in range(50)]
+    raw.write_text("\n".join(["userId,movieId,tag,timestamp", *rows, ""]))
+    parsed: dict[Path, bytes] = {}
+
+    def late(stage: str, done: int, *_: object) -> None:
+        if stage == "split" and not done:
+            found = (out / ".prepare").glob("*.refused")
+            parsed.update((path, path.read_bytes()) for path in found)
+        elif stage == "merge":
+            for path, content in parsed.items():
+                path.write_bytes(content)
+
+    options = PrepareOptions(
+        "movielens-tag", (str(raw),), str(out), on_bad_row="quarantine"
+    )
+    data = prepare(options, late)
+    assert len(parsed) == 1
+    assert data.manifest.quarantined_rows == 5
+    set_aside = pl.read_parquet(out / "quarantine" / "*.parquet")
+    assert set_aside["line"].to_list() == [2, 3, 4, 5, 6]
+
+
 @pytest.mark.usefixtures("small_groups")
 @pytest.mark.parametrize("stage", ["parse", "split", "encode"])
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
