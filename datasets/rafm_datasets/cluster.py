@@ -137,8 +137,8 @@ def _compare(worker: str, there: Sight, here: Sight) -> None:
             )
     if there.token != here.token:
         raise DataError(
-            f"{where} does not see the folder given as --out; choose one on a file "
-            "system that all workers share"
+            f"{where} does not see the folder given as --out (as --work, where --out "
+            "is an address); choose one on a file system that all workers share"
         )
     if there.missing:
         raise DataError(

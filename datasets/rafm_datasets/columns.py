@@ -189,6 +189,25 @@ def numbers_of(column: Column, name: str) -> NDArray[np.float64]:
     return parsed.to_numpy()[column.codes - 1]
 
 
+def require_float32(column: Column, name: str) -> None:
+    """Raise `BadRows` for every row with a number above all that labels can be.
+
+    Parameters
+    ----------
+    column : Column                    of numbers
+    name : str                         what it holds, for the message
+
+    Raises
+    ------
+    BadRows
+    """
+    require(
+        column,
+        column.values.cast(pl.Float64).abs() <= float(np.finfo(np.float32).max),
+        lambda text: f"{name} {text} is too large a number",
+    )
+
+
 def times_of(texts: pl.Series, name: str, per_second: int = 1) -> NDArray[np.int64]:
     """Read a column of text as seconds since 1970, without their fractions.
 

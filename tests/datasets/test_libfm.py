@@ -112,6 +112,7 @@ def test_labels_decide_the_task_unless_it_is_told(
     [
         ("yes 3:1", "label 'yes' is not a number"),
         ("nan 3:1", "label 'nan' is not a number"),
+        ("4e38 3:1", "label '4e38' is too large a number"),
         ("1 -3:1", "feature id '-3' is negative"),
         ("1 x:1", "feature id 'x' is not a whole number"),
         ("1 3:x", "feature value 'x' is not a number"),

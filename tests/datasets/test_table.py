@@ -268,6 +268,16 @@ def test_numbers_fall_into_the_bucket_that_has_them() -> None:
     ]
 
 
+def test_a_label_too_large_to_be_kept_is_refused(
+    prepare_into: Prepare, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("y,u\n3.5,a\n-1e39,b\n")
+    with pytest.raises(DataError, match="line 3: y '-1e39' is too large a number"):
+        prepare_into(
+            "table", tmp_path / "a.csv", description=parse_description({"label": "y"})
+        )
+
+
 def test_labels_above_a_bound_count_as_1(prepare_into: Prepare, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("stars,u\n3.5,a\n4,b\n5,b\n")
     described = parse_description({"label": "stars", "positive_from": 4})

@@ -15,6 +15,7 @@ from rafm_datasets.columns import (
     encode_text,
     numbers_of,
     require,
+    require_float32,
     shown,
 )
 from rafm_datasets.delimited import Dialect, read_delimited
@@ -87,7 +88,9 @@ def split_lines(
     ends = np.cumsum(lengths)
     is_label = np.zeros(len(flat), np.bool_)
     is_label[ends - lengths] = True
-    labels = numbers_of(encode_text(flat.filter(pl.Series(is_label))), "label")
+    column = encode_text(flat.filter(pl.Series(is_label)))
+    labels = numbers_of(column, "label")
+    require_float32(column, "label")
     indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths - 1)])
     return labels.astype(np.float32), flat.filter(pl.Series(~is_label)), indptr
 

@@ -14,6 +14,7 @@ from rafm_datasets.columns import (
     convert,
     encode_text,
     require,
+    require_float32,
     require_present,
 )
 from rafm_datasets.description import TIME_UNITS
@@ -70,7 +71,8 @@ def labels_of(column: Column, described: TableDescription) -> NDArray[np.float32
     )
     numbers = parsed.to_numpy()[column.codes - 1]
     if described.positive_from is not None:
-        numbers = numbers >= described.positive_from
+        return (numbers >= described.positive_from).astype(np.float32)
+    require_float32(column, name)
     return numbers.astype(np.float32)
 
 
