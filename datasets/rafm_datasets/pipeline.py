@@ -81,14 +81,16 @@ def _prepare_here(
             fewer = budget.chunk_bytes // (1 + PER_POSITIVE)
             budget = replace(budget, chunk_bytes=fewer)
         with locked(out) as folder:
-            pool.check(folder, read_by_workers(inputs))
-            chunk_bytes = open_plan(folder, options, inputs, budget.chunk_bytes)
-            budget = replace(budget, chunk_bytes=chunk_bytes)
-            # Workers may run in another folder than this process.
-            absolute = replace(options, out=str(out.absolute()))
-            folder = folder.absolute()
-            job = Job(absolute, inputs, folder, budget, pool, progress)
-            manifest = run_passes(job, stamps)
+            manifest = finished_manifest(options, inputs)
+            if manifest is None:  # else another run had the lock until now
+                pool.check(folder, read_by_workers(inputs))
+                chunk_bytes = open_plan(folder, options, inputs, budget.chunk_bytes)
+                budget = replace(budget, chunk_bytes=chunk_bytes)
+                # Workers may run in another folder than this process.
+                absolute = replace(options, out=str(out.absolute()))
+                folder = folder.absolute()
+                job = Job(absolute, inputs, folder, budget, pool, progress)
+                manifest = run_passes(job, stamps)
             tidy(out, manifest)
     return PreparedData(out, manifest)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -21,13 +22,15 @@ from rafm_datasets import (
 )
 from rafm_datasets.files import sha256_of
 from rafm_datasets.job import run_stage
+from rafm_datasets.pools import open_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from rafm_datasets import PreparedData
     from rafm_datasets.job import Job, Task
+    from rafm_datasets.pools import Pool
 
     Prepare = Callable[..., PreparedData]
     Write = Callable[..., Path]
@@ -261,6 +264,26 @@ def test_a_run_refused_at_once_does_not_stand_in_the_way_of_the_mended_one(
         prepare(PrepareOptions("libfm", (str(tmp_path / "bad.libfm"),), out))
     prepared = prepare(PrepareOptions("libfm", (str(write_libfm(200)),), out))
     assert prepared.rows("train") > 0
+
+
+def test_what_another_run_finished_meanwhile_is_not_done_again(
+    write_libfm: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = PrepareOptions("libfm", (str(write_libfm(50)),), str(tmp_path / "out"))
+
+    @contextlib.contextmanager
+    def late(asked: PrepareOptions) -> Iterator[Pool]:
+        monkeypatch.setattr("rafm_datasets.pipeline.open_pool", open_pool)
+        prepare(options)
+        with open_pool(asked) as pool:
+            yield pool
+
+    monkeypatch.setattr("rafm_datasets.pipeline.open_pool", late)
+    stages: list[str] = []
+    data = prepare(options, lambda stage, *_: stages.append(stage))
+    assert stages == []
+    assert data == open_prepared(tmp_path / "out")
+    assert not (tmp_path / "out" / ".prepare").exists()
 
 
 def test_what_a_killed_run_had_half_written_does_not_stay(
