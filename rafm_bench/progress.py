@@ -61,6 +61,7 @@ class LineReporter:
         self.stream = stream
         self.stage = ""
         self.started = self.printed = 0.0
+        self.before = 0  # units that an earlier run had done
 
     def __call__(
         self, stage: str, done: int, total: int | None, unit: str, note: str = ""
@@ -69,13 +70,14 @@ class LineReporter:
         now = time.monotonic()
         if stage != self.stage:
             self.stage, self.started, self.printed = stage, now, now
+            self.before = done
         if now - self.printed < SECONDS_BETWEEN_LINES:
             return
         self.printed = now
         of = "" if total is None else f" of {total:,}"
-        speed = done / (now - self.started)
+        speed = (done - self.before) / (now - self.started)
         parts = [f"{stage}: {done:,}{of} {unit}", f"{speed:,.0f} {unit}/s"]
-        if total is not None and done:
+        if total is not None and speed:
             parts.append(f"{(total - done) / speed:,.0f} s left")
         parts += [note] if note else []
         self.say(", ".join(parts))

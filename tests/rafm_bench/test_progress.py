@@ -30,6 +30,19 @@ def test_lines_come_every_ten_seconds_with_rate_time_left_and_note(
     assert stream.getvalue() == line
 
 
+def test_what_an_earlier_run_had_done_counts_for_no_speed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter([100.0, 110.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    report = LineReporter(stream)
+    report("encode", 900, 1000, "chunks")
+    report("encode", 920, 1000, "chunks")
+    line = "encode: 920 of 1,000 chunks, 2 chunks/s, 40 s left\n"
+    assert stream.getvalue() == line
+
+
 def test_a_terminal_gets_a_bar_and_remarks_stay() -> None:
     stream = Terminal()
     with reporter(stream) as report:
