@@ -11,7 +11,12 @@ from rafm_datasets.encode import FieldIds, encode_chunk
 from rafm_datasets.frequencies import assign_ids
 from rafm_datasets.job import Job, Task, run_stage, staged
 from rafm_datasets.manifest import SPLIT_NAMES
-from rafm_datasets.partition import BYTES_PER_ENTRY, Partition, write_partition
+from rafm_datasets.partition import (
+    BYTES_PER_ENTRY,
+    BYTES_PER_ROW,
+    Partition,
+    write_partition,
+)
 from rafm_datasets.vocabulary import Range, ValueList, cut_into_ranges, merge_range
 
 if TYPE_CHECKING:
@@ -169,19 +174,20 @@ def write_all(
         )
         for part in parts
     ]
-    most = _entries_of_a_partition(chunks, schema)
-    at_once = max(1, job.budget.tasks_bytes // max(BYTES_PER_ENTRY * most, 1))
+    at_once = max(1, job.budget.tasks_bytes // _bytes_to_write(chunks, schema))
     run_stage(job, "write", "partitions", tasks, at_once)
     return parts
 
 
-def _entries_of_a_partition(chunks: Sequence[ChunkStats], schema: Schema) -> int:
-    """Tell how many entries a partition of the split with the largest ones holds."""
-    return max(
-        sum(c.entries[index] for chunk in chunks for c in chunk.columns.values())
-        // max(n_partitions, 1)
-        for index, n_partitions in enumerate(schema.layout.partitions)
-    )
+def _bytes_to_write(chunks: Sequence[ChunkStats], schema: Schema) -> int:
+    """Tell what a partition takes to write, in the split that has the largest."""
+    most = 1
+    for index, n_partitions in enumerate(schema.layout.partitions):
+        columns = (c for chunk in chunks for c in chunk.columns.values())
+        n_bytes = BYTES_PER_ENTRY * sum(column.entries[index] for column in columns)
+        n_bytes += BYTES_PER_ROW * schema.rows[index]
+        most = max(most, n_bytes // max(n_partitions, 1))
+    return most
 
 
 def _places(
