@@ -134,6 +134,8 @@ def check_no_rows_give_no_scores_and_no_steps(backend, key, name):
     assert_equal(scores.shape, (0,), "shape of the scores")
     levels = backend.level_scores(problem.model, problem.parameters, none)
     assert_equal(levels.shape, (m, 0), "shape of the level scores")
+    for part in backend.gradients(problem.model, problem.parameters, none):
+        assert_equal(part, np.zeros_like(part), "gradient")
     optimizer = Optimizer(name)
     state = init_state(problem.model, optimizer, problem.parameters)
     report = backend.train(problem.model, state, optimizer, none, 4)
