@@ -23,7 +23,7 @@ class Feature:
     id, field, value, kind : kind is value, null (missing) or rare (too few, or unseen)
     counts : rows that have it, per split
     label_mean : mean label of its training rows; None when there are none
-    level, rank : k_i and its D_k; None when no ranks were given
+    level, rank : k_i and its D_k; None when no ranks were given, or the model has none
     note : why this feature answers for a value that has none of its own
     """
 
@@ -94,7 +94,7 @@ def _feature(
     found: pl.DataFrame, layout: RankLayout | None, note: str | None
 ) -> Feature:
     row: dict[str, Any] = found.row(0, named=True)
-    level = int(layout.level_of([row["id"]])[0]) if layout else None
+    level = (int(layout.level_of([row["id"]])[0]) or None) if layout else None
     trained = row["train_count"]
     return Feature(
         id=row["id"],

@@ -37,7 +37,7 @@ class Fitted(NamedTuple):
 def fit(job: Job) -> Fitted:
     """Train until epochs or patience run out; of equal epochs the earlier is best.
 
-    Memory: the parameters, the optimizer's sums, and a copy of the best parameters.
+    Memory: the parameters, what the optimizer keeps, and a copy of the best parameters.
     """
     config = job.config
     parameters = init_parameters(job.model, config.seed, config.dtype)

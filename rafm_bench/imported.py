@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rafm_bench.config import TrainConfig
@@ -19,6 +18,8 @@ from rafm_bench.versions import versions
 from rafm_kernels import count_nonzero, load_backend
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rafm_bench.metrics import Metrics
     from rafm_bench.progress import Reporter
     from rafm_datasets import PreparedData
@@ -53,6 +54,7 @@ def import_run(
         ranks=layout.rank_dims,
         loss=saved.model.loss,
         projection=saved.model.projection,
+        dtype="float64" if saved.parameters.linear.dtype == "float64" else "float32",
     )
     measured = _measure(saved, config.backend, data, report)
     with staged_folder(out) as folder:
@@ -90,7 +92,7 @@ def _result(
         backend=config.backend,
         threads=config.threads,
         seed=config.seed,
-        data=str(Path(data.folder).resolve()),
+        data=str(data.folder.resolve()),
         data_fingerprint=data.fingerprint,
         n_features=layout.n_features,
         features_at_rank=layout.features_at_rank,

@@ -90,16 +90,16 @@ def restore_model(
             f"{file}: model format {about['format_version']} is newer than "
             f"{FORMAT_VERSION}, the newest this version reads; upgrade rafm-bench"
         )
-    layout = RankLayout(
-        rank_dims=tuple(about["rank_dims"]),
-        features_at_rank=tuple(about["features_at_rank"]),
-        n_features=about["n_features"],
-        n_trained=about["n_trained"],
-        order=arrays.pop("order", None),
-        table_dims=tuple(about.get("table_dims", ())),  # older files: as the ranks
-    )
-    model = Model(about["model"], layout, about["loss"], about["projection"])
     with door():
+        layout = RankLayout(
+            rank_dims=tuple(about["rank_dims"]),
+            features_at_rank=tuple(about["features_at_rank"]),
+            n_features=about["n_features"],
+            n_trained=about["n_trained"],
+            order=arrays.pop("order", None),
+            table_dims=tuple(about.get("table_dims", ())),  # older files: as the ranks
+        )
+        model = Model(about["model"], layout, about["loss"], about["projection"])
         parameters = parameters_from_arrays(arrays, layout)
     return SavedModel(model, parameters, about["data_fingerprint"])
 

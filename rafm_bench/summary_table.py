@@ -39,6 +39,9 @@ def _show_levels(summary: DataSummary, console: Console) -> None:
     cost = summary.cost
     if cost is None:
         return
+    if not summary.levels:
+        console.print(f"parameters {cost.n_parameters:,}: a weight a feature, and bias")
+        return
     made = table("level", "rank", "features", "share", "per row", "least count")
     for k, level in enumerate(summary.levels, start=1):
         made.add_row(

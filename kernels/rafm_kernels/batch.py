@@ -18,7 +18,8 @@ class Batch(NamedTuple):
     indptr : int64[n_rows + 1]
     ids : int32[n_entries]             ids of the layout, each at most once in a row
     values : float[n_entries] | None   x_i; None where all are 1
-    fields : int32[n_entries] | None   field of each entry, for models that need it
+    fields : int32[n_entries] | None   field of each entry, for models that need it; a
+        feature is of one field in all rows
     labels : float32[n_rows]
     """
 

@@ -79,6 +79,8 @@ class Model:
                 f"{', '.join(PROJECTIONS)}"
             )
         check_ranks_fit(self.name, self.layout.rank_dims)
+        if self.name == "ffm":
+            check_fields_fit(self.name, self.n_fields)
         widths = _table_dims(self.name, self.layout.rank_dims, self.n_fields)
         if self.layout.table_dims != widths:
             raise ValueError(

@@ -75,7 +75,9 @@ class Optimizer:
     as in libffm and xLearn, it is the rate times the gradient.
 
     A linear weight is touched by any row with its feature; an embedding of level k by a
-    row that has its feature and another one of F_k, for else it is in no product.
+    row that has its feature and another one of F_k, for else it is in no product. A
+    feature's vectors of an FFM are one embedding: touched together, but only those for
+    fields of the row get l2.
 
     Attributes
     ----------

@@ -121,12 +121,19 @@ def parameters_from_arrays(
 
     Raises
     ------
-    ValueError                       for a missing array, or one of another shape
+    ValueError                       for a missing array, or one of another shape or
+                                     type
     """
     missing = [n for n in ("bias", "linear") if n not in arrays]
     if missing:
         raise ValueError(f"array {missing[0]!r} is missing; got {sorted(arrays)}")
-    parameters = zero_parameters(layout, arrays["linear"].dtype)
+    dtype = arrays["linear"].dtype
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(
+            f"array 'linear' must be float32 or float64, got {dtype}; cast it to the "
+            "type that all arrays are to have"
+        )
+    parameters = zero_parameters(layout, dtype)
     for name, target in parameter_arrays(parameters, layout).items():
         if name not in arrays:
             raise ValueError(f"array {name!r} is missing; got {sorted(arrays)}")

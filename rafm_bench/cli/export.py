@@ -29,8 +29,8 @@ def command(run: Path, out: Path, form: str | None, as_json: bool) -> None:
     """Write a run's model as a file for other programs.
 
     npz holds the arrays by name, safetensors is the run's own file, libfm is the text
-    of libFM's -load_model, for lr and fm. Features have the numbers of the prepared
-    data.
+    of libFM's -load_model, for models of one rank without fields. Features have the
+    numbers of the prepared data.
     """
     from rafm_bench.exchange import export_model, format_of
     from rafm_bench.model_file import load_model

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rafm_bench.cli.options import json_option, model_format_option
+from rafm_bench.cli.options import DataFolder, json_option, model_format_option
 from rafm_bench.cli.output import show
 
 EXAMPLE = """\b
@@ -21,7 +21,7 @@ Example:
     "--like",
     metavar="DIR",
     required=True,
-    type=click.Path(path_type=Path),
+    type=DataFolder(),
     help="Prepared data whose features the model knows.",
 )
 @click.option(

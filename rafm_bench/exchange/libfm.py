@@ -1,4 +1,4 @@
-"""LR and FM as the text in which libFM saves models (-save_model, -load_model).
+"""Models of one rank as the text that libFM saves and loads (-save_model, -load_model).
 
 Three parts, each below a line that begins with `#`: the bias, a line for each linear
 weight, a line of blank-separated numbers for each embedding. Numbers are as short as
@@ -18,7 +18,7 @@ from rafm_bench.counts import level_counts
 from rafm_bench.errors import UserError
 from rafm_bench.job import TASK_LOSS
 from rafm_bench.model_file import SavedModel
-from rafm_kernels import make_model, tables, zero_parameters
+from rafm_kernels import FIELD_MODELS, make_model, tables, zero_parameters
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,11 +36,11 @@ def write(saved: SavedModel, file: Path) -> None:
     """Write a model; as in `Format`."""
     model, parameters, _ = saved
     layout = model.layout
-    if model.name not in ("lr", "fm", "rafm") or layout.n_levels > 1:
+    if model.name in FIELD_MODELS or layout.n_levels > 1:
         ranks = ",".join(map(str, layout.rank_dims))
         raise UserError(
-            f"libFM's format holds one rank for all features, and this model is "
-            f"{model.name} with ranks {ranks}; export it as npz or safetensors"
+            f"libFM's format holds one vector of one rank for each feature, and this "
+            f"model is {model.name} with ranks {ranks}; export it as npz or safetensors"
         )
     rows = layout.remap(np.arange(layout.n_features))
     with file.open("wb") as handle:

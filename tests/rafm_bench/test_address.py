@@ -60,6 +60,9 @@ def test_data_at_an_address_is_prepared_and_used_as_in_a_folder(
     assert run("evaluate", runs["far"], "--json") == run(
         "evaluate", runs["near"], "--data", TARGET, "--json"
     )
+    run("export", runs["near"], "--out", tmp_path / "m.npz")
+    run("import", tmp_path / "m.npz", "--like", TARGET, "--out", tmp_path / "back")
+    assert run("evaluate", tmp_path / "back") == run("evaluate", runs["near"])
     assert "is sound" in run("verify", TARGET)
     explained = [run("explain", data, "feature", "0") for data in (TARGET, clicks)]
     assert explained[0] == explained[1]

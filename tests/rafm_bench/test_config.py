@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,8 +27,20 @@ def test_a_file_wins_over_defaults_and_a_flag_over_the_file(tmp_path: Path) -> N
     assert (config.epochs, config.l2, config.batch_size) == (3, 0.25, 256)
 
 
-def test_a_written_config_reads_back_the_same(tmp_path: Path) -> None:
-    config = TrainConfig(ranks=(8, 64), loss="square", dependent_learning_rate=0.5)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ranks": (8, 64), "loss": "square", "dependent_learning_rate": 0.5},
+        {"model": "mrma", "optimizer": "adam-dense", "l2_scope": "all"},
+        {"model": "ffm", "optimizer": "ftrl", "l1": 0.1, "beta": 0.01},
+        {"model": "difacto", "rank_rule": "thresholds", "thresholds": (9,)},
+        {"model": "lr", "optimizer": "adagrad-row", "initial_accumulator": 0.5},
+    ],
+)
+def test_a_written_config_reads_back_the_same(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    config = TrainConfig(**options)
     file = write(tmp_path, "config.json", config_json(config))
     assert make_config(file, {}) == config
 

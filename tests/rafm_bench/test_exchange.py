@@ -174,6 +174,26 @@ def test_what_libfm_was_told_to_leave_out_is_zero(
     ]  # fmt: skip
 
 
+def test_difacto_of_one_rank_is_an_fm_to_libfm(
+    click_data: PreparedData, tmp_path: Path
+) -> None:
+    saved = random_model(click_data, "difacto", (4,))
+    export_model(saved, tmp_path / "m.libfm")
+    back = import_model(tmp_path / "m.libfm", click_data)
+    assert back.model.name == "fm"
+    arrays = arrays_of(saved)
+    for name, array in arrays_of(back).items():
+        assert array.tobytes() == arrays[name].tobytes(), name
+
+
+def test_a_model_of_fields_does_not_fit_libfm(
+    click_data: PreparedData, tmp_path: Path
+) -> None:
+    saved = random_model(click_data, "ffm", (4,), n_fields=2)
+    with pytest.raises(UserError, match="this model is ffm with ranks 4; export it as"):
+        export_model(saved, tmp_path / "m.libfm")
+
+
 def test_a_model_of_several_ranks_does_not_fit_libfm(
     rafm_run: Run, tmp_path: Path
 ) -> None:
@@ -328,4 +348,39 @@ def test_an_npz_with_wrong_arrays_is_refused(
         arrays = {**opened, **change}
     np.savez(file, **{k: v for k, v in arrays.items() if v is not None})
     with pytest.raises(UserError, match=message):
+        import_model(file, click_data)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "ffm"}, "it needs data of two or more fields, got 1"),
+        ({"model": "gbm"}, "unknown model 'gbm'; choose one of lr, fm"),
+        ({"features_at_rank": [1]}, "`features_at_rank` must begin with"),
+        ({"rank_dims": [0]}, "`rank_dims` must be at least 1, got 0"),
+    ],
+)
+def test_an_npz_that_describes_no_model_is_refused(
+    click_data: PreparedData, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    file = tmp_path / "m.npz"
+    export_model(random_model(click_data, "fm", (2,)), file)
+    with np.load(file) as opened:
+        arrays = dict(opened)
+    about = json.loads(str(arrays.pop("about")))
+    np.savez(file, about=np.array(json.dumps({**about, **change})), **arrays)
+    with pytest.raises(UserError, match=message):
+        import_model(file, click_data)
+
+
+def test_an_npz_of_whole_numbers_is_refused(
+    click_data: PreparedData, tmp_path: Path
+) -> None:
+    """Compiled code would be asked for a type that no model has."""
+    file = tmp_path / "m.npz"
+    export_model(random_model(click_data, "fm", (2,)), file)
+    with np.load(file) as opened:
+        arrays = dict(opened)
+    np.savez(file, **{**arrays, "linear": arrays["linear"].astype(int)})
+    with pytest.raises(UserError, match="must be float32 or float64, got int64; cast"):
         import_model(file, click_data)

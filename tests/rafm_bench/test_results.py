@@ -114,6 +114,15 @@ def test_inspect_without_ranks_tells_no_levels(clicks: Path) -> None:
     assert "seen in training" in printed("inspect", clicks)
 
 
+def test_a_model_without_ranks_has_parameters_and_no_levels(clicks: Path) -> None:
+    n = told("inspect", clicks)["n_features"]
+    assert f"parameters {n + 1:,}: a weight" in printed(
+        "inspect", clicks, "--model", "lr"
+    )
+    feature = told("explain", clicks, "--id", "0", "--model", "lr")
+    assert (feature["level"], feature["rank"]) == (None, None)
+
+
 @pytest.mark.parametrize("name", ["f.png", "f.svg"])
 def test_inspect_draws_the_histogram(clicks: Path, tmp_path: Path, name: str) -> None:
     file = tmp_path / name

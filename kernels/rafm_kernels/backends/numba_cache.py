@@ -27,11 +27,13 @@ allocating_jit = njit(**FLAGS)
 
 
 def _source_hash() -> bytes:
-    sources = resources.files("rafm_kernels.backends")
+    """Hash the backends, and what lies above them: tuples that they take."""
     digest = hashlib.sha256()
-    for file in sorted(sources.iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".py"):
-            digest.update(file.read_bytes())
+    for package in ("rafm_kernels", "rafm_kernels.backends"):
+        sources = resources.files(package).iterdir()
+        for file in sorted(sources, key=lambda file: file.name):
+            if file.name.endswith(".py"):
+                digest.update(file.read_bytes())
     return digest.digest()
 
 

@@ -65,7 +65,7 @@ def gradients(
     dense = zero_parameters(model.layout, parameters.linear.dtype)
     levels, z = _forward(model, parameters, batch)
     slope = slopes(model.loss, z[-1], batch.labels)
-    dense.bias[0] = slope.mean()
+    dense.bias[0] = slope.sum() / max(1, batch.n_rows)
     linear = _linear_gradient(batch, slope, parameters.linear.dtype)
     dense.linear[linear.ids] = linear.values[:, 0]
     targets = tables(dense, model.layout)

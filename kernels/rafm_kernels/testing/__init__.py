@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rafm_kernels import MODELS, OPTIMIZERS
-from rafm_kernels.testing import checks, refusals
+from rafm_kernels.testing import edge_checks, refusals, score_checks, step_checks
 from rafm_kernels.testing.grid import Check as Check
 from rafm_kernels.testing.grid import cases_of
 from rafm_kernels.testing.problems import MODELS as PROBLEMS
@@ -49,7 +49,12 @@ def backend_checks(
         unknown = sorted(set(given) - set(known))
         if unknown:
             raise ValueError(f"unknown {unknown[0]!r}; choose among {', '.join(known)}")
-    functions = [value for name, value in vars(checks).items() if name[:6] == "check_"]
+    functions = [
+        value
+        for module in (score_checks, step_checks, edge_checks)
+        for name, value in vars(module).items()
+        if name.startswith("check_")
+    ]
     cases = [case for function in functions for case in cases_of(function)]
     return [
         *(one for one in cases if _is_claimed(one, models, optimizers)),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rafm_kernels import OPTIMIZERS
+from rafm_kernels.testing.problems import LOSSES, MODELS, VARIANTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -45,3 +48,18 @@ def cases_of(function: Any) -> Iterable[Check]:
     """Give a check for each combination of the values that `over` named."""
     for parts in itertools.product(*function.over):
         yield Check(function, {k: v for part in parts for k, v in part.items()})
+
+
+all_models = over("key", MODELS)
+all_losses = over("loss", LOSSES)
+all_optimizers = over("name", OPTIMIZERS)
+# What an optimizer does to a number does not depend on how many levels there are:
+# variants of a model are stepped by two.
+all_models_and_optimizers = over(
+    ("key", "name"),
+    [
+        (key, name)
+        for key in MODELS
+        for name in (("sgd", "adagrad") if key in VARIANTS else OPTIMIZERS)
+    ],
+)

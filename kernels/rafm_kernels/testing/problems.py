@@ -10,8 +10,12 @@ import numpy as np
 from rafm_kernels import (
     Batch,
     Model,
+    Optimizer,
     Parameters,
+    TrainReport,
+    TrainState,
     init_parameters,
+    init_state,
     make_batch,
     make_model,
     tables,
@@ -25,7 +29,7 @@ MODELS: dict[str, tuple[Any, tuple[int, ...], Any]] = {
     "rafm-joint": ("rafm", (2, 5), "joint"),
     "rafm-algorithm1": ("rafm", (2, 5), "algorithm1"),
     "rafm-one-level": ("rafm", (3,), "joint"),
-    "rafm-4-joint": ("rafm", (1, 3, 8, 17), "joint"),
+    "rafm-4-joint": ("rafm", (1, 3, 8, 41), "joint"),
     "rafm-4-algorithm1": ("rafm", (1, 3, 8, 17), "algorithm1"),
     "rafm-16-levels": ("rafm", tuple(range(1, 17)), "joint"),
     "difacto": ("difacto", (2, 5), "joint"),
@@ -38,6 +42,19 @@ MODELS: dict[str, tuple[Any, tuple[int, ...], Any]] = {
     "ffm-rank-1": ("ffm", (1,), "joint"),
     "ffm-rank-13": ("ffm", (13,), "joint"),
     "ffm-one-per-field": ("ffm", (5,), "joint"),
+}
+# Of these, others have as wide rows, or as many levels, or the same loops.
+VARIANTS = {
+    "fm-rank-1",
+    "rafm-one-level",
+    "rafm-4-algorithm1",
+    "rafm-16-levels",
+    "difacto-one-level",
+    "difacto-4",
+    "mrma",
+    "mrma-one-level",
+    "ffm-rank-1",
+    "ffm-one-per-field",
 }
 ONE_PER_FIELD = {"ffm-one-per-field"}
 N_FIELDS = 3  # feature i is of field i % 3
@@ -103,6 +120,13 @@ def random_batch(
     )
 
 
+@functools.cache
+def training_rows(fields: str, loss: str, n_rows: int, n_features: int) -> Batch:
+    """Rows of one seeded stream, drawn once for all backends and optimizers."""
+    rng = np.random.default_rng(5)
+    return random_batch(rng, n_rows, n_features, loss, fields=fields)
+
+
 def fields_of(batch: Batch) -> str:
     """How the rows of a problem hold fields, see `random_batch`."""
     sizes = set(np.diff(batch.indptr).tolist())
@@ -137,6 +161,29 @@ def make_problem(
     fields = "two" if name == "mrma" else "one" if key in ONE_PER_FIELD else "any"
     batch = random_batch(rng, n_rows, n_features, loss, with_values, fields=fields)
     return Problem(model, parameters, batch)
+
+
+def trained(
+    backend: Any,
+    problem: Problem,
+    optimizer: Optimizer,
+    steps: int = 50,
+    batch_size: int = 8,
+    n_threads: int = 1,
+) -> tuple[TrainState, TrainReport]:
+    """State and report after `steps` steps, the last of fewer rows."""
+    model = problem.model
+    dtype: Any = problem.parameters.linear.dtype.name
+    start = init_parameters(model, 3, dtype)
+    state = init_state(model, optimizer, start)
+    rows = training_rows(
+        fields_of(problem.batch),
+        model.loss,
+        steps * batch_size - min(3, batch_size - 1),
+        model.layout.n_features - 2,
+    )
+    report = backend.train(model, state, optimizer, rows, batch_size, n_threads)
+    return state, report
 
 
 def slice_rows(batch: Batch, start: int, stop: int) -> Batch:
