@@ -29,7 +29,8 @@ def main():
     rows = load(given.rows)
     backend = load_backend("numba-parallel" if given.threads > 1 else "numba")
     ranks = () if given.model == "lr" else (given.rank,)
-    model = make_model(given.model, rows.counts, ranks, loss="log")
+    n_fields = rows.train.ids.shape[1] if given.model == "ffm" else None
+    model = make_model(given.model, rows.counts, ranks, loss="log", n_fields=n_fields)
     optimizer = Optimizer(
         given.optimizer,
         given.rate,
