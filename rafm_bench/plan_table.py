@@ -21,7 +21,8 @@ _ACTIONS = {
 
 def show_plan(plan: Plan, console: Console) -> None:
     """Print files, rows, disk, memory, time and warnings."""
-    console.print(f"{plan.out}: {_ACTIONS[plan.action]}", highlight=False)
+    done = f"{plan.out}: {_ACTIONS[plan.action]}"
+    console.print(done, highlight=False, soft_wrap=True, markup=False)
     shown = table("file", "split", "stored", "text", "rows", left=2)
     for file in plan.files:
         about = "" if file.exact else "~"
