@@ -1,42 +1,17 @@
 """The rows that every side trains on: planted ones, or those of a prepared folder."""
 
-from pathlib import Path
-from typing import NamedTuple
-
 import numpy as np
+
+from .sides.rows import Part, Rows
 
 N_FIELDS, PLANTED_RANK, ZIPF = 39, 4, 1.1
 _AT_ONCE = 50_000
-
-
-class Part(NamedTuple):
-    """One-hot rows: int32[n, n_fields] of global ids, float32[n] of labels 0 and 1."""
-
-    ids: np.ndarray
-    labels: np.ndarray
-
-
-class Rows(NamedTuple):
-    """Three splits; ids go by descending training count, `counts` are those counts."""
-
-    train: Part
-    valid: Part
-    test: Part
-    counts: np.ndarray
 
 
 def save(path, rows):
     arrays = {f"{name}_ids": getattr(rows, name).ids for name in rows._fields[:3]}
     arrays |= {f"{name}_y": getattr(rows, name).labels for name in rows._fields[:3]}
     np.savez(path, counts=rows.counts, **arrays)
-
-
-def load(path):
-    with np.load(Path(path)) as saved:
-        parts = (
-            Part(saved[f"{name}_ids"], saved[f"{name}_y"]) for name in Rows._fields[:3]
-        )
-        return Rows(*parts, saved["counts"])
 
 
 def prepared_rows(folder):
