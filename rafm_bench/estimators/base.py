@@ -69,16 +69,17 @@ class FactorizationMachine(BaseEstimator):
         raise NotImplementedError
 
     def _fit(self, X: Any, y: Any) -> None:
+        self.__dict__.pop("_machine", None)  # what fails below leaves nothing fitted
         self._begin(X, y)
         trainer, epochs = self._trainer(), whole("max_epochs", self.max_epochs)
         random = check_random_state(self.random_state)
         entries = self._learn(X)
         rows = as_batch(entries, self.feature_ids_, self._targets(y, first=True))
-        self._machine = self._new_machine(random)
-        patience = None
+        machine, patience = self._new_machine(random), None
         if self.early_stopping:
             rows, patience = self._hold_out(rows, random)
-        trainer.fit(self._machine, rows, epochs, random, patience)
+        trainer.fit(machine, rows, epochs, random, patience)
+        self._machine = machine
 
     def _fit_more(self, X: Any, y: Any, classes: Any = None) -> None:
         first = not hasattr(self, "_machine")

@@ -108,9 +108,10 @@ class Trainer(NamedTuple):
             self.n_threads,
         )
         if report.bad_step >= 0:
+            step = int(machine.state.step[0]) + 1
             raise RunError(
-                f"the loss is not finite at step {int(machine.state.step[0]) + 1:,} "
-                f"with {optimizer.name} at learning_rate={optimizer.learning_rate:g}; "
+                f"the loss or a weight is not finite at step {step:,} with "
+                f"{optimizer.name} at learning_rate={optimizer.learning_rate:g}; "
                 "scale the columns of X, or take a smaller learning_rate"
             )
         return report.loss_sum

@@ -366,6 +366,16 @@ def test_a_loss_that_is_not_finite_names_the_rate_and_the_mend():
         model.fit(x, y)
 
 
+def test_a_fit_that_fails_leaves_nothing_fitted():
+    rng = np.random.default_rng(0)
+    x, y = 1e5 * rng.normal(size=(200, 5)), rng.normal(size=200)
+    model = FMRegressor(random_state=0).fit(1e-5 * x, y)
+    with pytest.raises(RunError):
+        model.set_params(optimizer="sgd", learning_rate=10).fit(x, y)
+    with pytest.raises(NotFittedError):
+        model.predict(x)
+
+
 @every_estimator
 def test_what_is_not_fitted_says_so(estimator):
     with pytest.raises(NotFittedError):
