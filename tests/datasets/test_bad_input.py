@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rafm_datasets import DataError, open_prepared, parse_description
-from tests.datasets.test_sources import AVAZU, FRAPPE, PLAIN, SAMPLES, decoded
+from tests.datasets.samples import AVAZU, FRAPPE, PLAIN, SAMPLES, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

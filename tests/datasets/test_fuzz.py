@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from rafm_datasets import DataError, PrepareOptions, load_source, prepare
 from rafm_datasets.files import sha256_of
-from tests.datasets.test_sources import Row, Sample, decoded, each_case
+from tests.datasets.samples import Row, Sample, decoded, each_case
 
 if TYPE_CHECKING:
     from rafm_datasets import PreparedData

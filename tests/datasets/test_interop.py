@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from tests.datasets.test_sources import SPLITS, criteo, libffm, libfm
+from tests.datasets.samples import SPLITS, criteo, libffm, libfm
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.datasets.test_fuzz import refused_rows
-from tests.datasets.test_sources import (
+from tests.datasets.samples import (
     SPLITS,
     Row,
     avazu,
@@ -18,6 +17,7 @@ from tests.datasets.test_sources import (
     libfm,
     ratings,
 )
+from tests.datasets.test_fuzz import refused_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
