@@ -11,6 +11,6 @@ import benchmarks
 def test_every_module_can_be_imported_with_what_the_tests_install() -> None:
     found = pkgutil.walk_packages(benchmarks.__path__, "benchmarks.")
     names = [module.name for module in found if not module.name.endswith("__main__")]
-    assert "benchmarks.bench_prepare" in names
+    assert "benchmarks.prepare" in names
     for name in names:
         importlib.import_module(name)
