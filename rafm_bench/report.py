@@ -5,24 +5,22 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from rafm_bench import plots
 from rafm_bench.canvas import inline_svg, run_colors
 from rafm_bench.commands import near, train_command
 from rafm_bench.compare import compare
 from rafm_bench.job import make_layout
+from rafm_bench.pages import template
 from rafm_bench.progress import Silent
 from rafm_bench.staging import write_text
 from rafm_bench.summary import DataSummary, summarize
-from rafm_bench.words import figure, finding, run_labels, share, size, times
+from rafm_bench.words import finding, run_labels
 from rafm_datasets import DataError, open_prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from jinja2 import Template
     from matplotlib.figure import Figure
 
     from rafm_bench.metrics import Metrics
@@ -58,7 +56,7 @@ def write_report(
     labels = run_labels(runs)
     comparison = compare(runs)
     data = _summary(runs)
-    page = _template().render(
+    page = template("report.html.j2").render(
         title=title or _title(labels),
         finding=finding(runs, labels),
         labels=labels,
@@ -76,18 +74,6 @@ def write_report(
 
 def _title(labels: Sequence[str]) -> str:
     return " and ".join([", ".join(labels[:-1]), labels[-1]][len(labels) == 1 :])
-
-
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("rafm_bench"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(figure=figure, size=size, times=times, share=share)
-    return environment.get_template("report.html.j2")
 
 
 def _summary(runs: Sequence[Run]) -> DataSummary | None:
