@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/rafm-bench
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench bench-full clean
 
 demo: .venv/installed
 	$(RUN) demo --out demo
@@ -16,11 +16,22 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/asv machine --yes >/dev/null
+	$(BIN)/asv check --environment existing:$(abspath $(BIN)/python)
+
+# What `make bench` runs: a few minutes. `make bench-full` runs all, with more samples.
+QUICK := ^(regimes.*(train_batch|parameters)|scaling.(Slopes|(Rank|RowLength|Features).time)|models.(Score|RowByRow).time|quality.*(fm 8|rafm).*adagrad|prepare.Whole|epochs|cold.(Import|Help))
+ASV = $(BIN)/asv run --environment existing:$(abspath $(BIN)/python) --set-commit-hash $$(git rev-parse HEAD)
 
 bench: .venv/installed-dev
 	$(BIN)/asv machine --yes
-	$(BIN)/asv check --environment existing:$(abspath $(BIN)/python)
-	$(BIN)/asv run --environment existing:$(abspath $(BIN)/python) --set-commit-hash $$(git rev-parse HEAD) --quick --show-stderr
+	$(ASV) --quick --bench '$(QUICK)'
+	$(RUN) bench publish
+
+bench-full: .venv/installed-dev
+	$(BIN)/asv machine --yes
+	$(ASV)
+	$(RUN) bench publish
 
 clean:
 	rm -rf .venv demo .asv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -29,6 +29,7 @@ COMMANDS = (
     "export",
     "import",
     "backends",
+    "bench",
 )
 USER_MISTAKE, FAILURE, INTERRUPT = 2, 1, 130
 

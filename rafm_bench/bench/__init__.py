@@ -1,0 +1,1 @@
+"""Two commits against each other, and pages of what the suites of benchmarks/ found."""

@@ -1,0 +1,141 @@
+"""asv's pages, and one page of measured cost over theory's lines beside them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from rafm_bench.bench.environments import repository
+from rafm_bench.bench.results import Measured, newest
+from rafm_bench.bench.scaling_plots import growth_plot, regime_plot
+from rafm_bench.canvas import inline_svg
+from rafm_bench.errors import RunError
+from rafm_bench.pages import template
+from rafm_bench.staging import write_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+
+PAGE = "scaling.html"
+BACKENDS = ("numba", "numba-parallel")
+REGIMES = {
+    "track_parameters": "Parameters",
+    "time_train_batch": "Training time",
+    "time_score": "Scoring time",
+}
+GROWTH = (
+    ("scaling.Rank", "D", 1.0),
+    ("scaling.RowLength", "entries of a row", 1.0),
+    ("scaling.Features", "|F|", 0.0),
+)
+
+
+class Picture(NamedTuple):
+    """A figure of the page."""
+
+    title: str
+    caption: str
+    svg: str
+
+
+class Slope(NamedTuple):
+    """A fitted exponent."""
+
+    size: str
+    what: str
+    backend: str
+    value: float
+
+
+class Pages(NamedTuple):
+    """Where the pages are, and the commit they are of."""
+
+    history: Path
+    scaling: Path
+    commit: str
+
+
+def publish() -> Pages:
+    """Write asv's HTML and the page of scaling plots; return where they are.
+
+    Raises
+    ------
+    UserError                         outside a checkout, or nothing was measured yet
+    RunError                          asv fails, with what it said
+    """
+    root = repository()
+    measured = newest(root)
+    folder = root / ".asv" / "html"
+    done = subprocess.run(
+        [sys.executable, "-m", "asv", "publish", "--html-dir", str(folder)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = " | ".join((done.stdout + done.stderr).strip().splitlines()[-3:])
+        raise RunError(f"asv publish failed: {said}; see `asv publish` in {root}")
+    write_text(folder / PAGE, scaling_page(measured))
+    return Pages(folder / "index.html", folder / PAGE, measured.commit)
+
+
+def scaling_page(measured: Measured) -> str:
+    """Return the page of measured points over theory's lines as HTML."""
+    return template("scaling.html.j2").render(
+        title="Cost of RaFM, measured and predicted",
+        commit=measured.commit,
+        machine=measured.machine,
+        date=datetime.fromtimestamp(measured.date / 1000, UTC).date().isoformat(),
+        facts=measured.facts,
+        pictures=_pictures(measured),
+        slopes=_slopes(measured),
+    )
+
+
+def _pictures(measured: Measured) -> list[Picture]:
+    found = []
+    for name, words in REGIMES.items():
+        for backend in BACKENDS if name.startswith("time") else BACKENDS[:1]:
+            if measured.of(f"regimes.Regimes.{name}", backend=backend):
+                title = words if name.startswith("track") else f"{words}, {backend}"
+                drawn = regime_plot(measured, f"regimes.Regimes.{name}", backend)
+                found.append(_picture(title, _about_regimes(name), drawn))
+    for backend in BACKENDS:
+        if all(
+            measured.of(f"{case[0]}.time_train", backend=backend) for case in GROWTH
+        ):
+            drawn = growth_plot(measured, GROWTH, backend)
+            about = (
+                "One size changes at a time; the dashed lines have theory's slope and "
+                "go through the largest size. Above them on the left lies what an "
+                "entry costs whatever its rank."
+            )
+            found.append(_picture(f"One size at a time, {backend}", about, drawn))
+    return found
+
+
+def _about_regimes(name: str) -> str:
+    if name.startswith("track"):
+        return "Stored numbers; exactly sum_k D_k |F_k|, a bias and linear weights."
+    return (
+        "The dashed line is sum_k D_k n(F_k) / (D n(F)). Where it lies far below 1, "
+        "what every entry costs whatever its rank keeps the measured time above it."
+    )
+
+
+def _picture(title: str, caption: str, drawn: Figure) -> Picture:
+    name = "".join(c if c.isalnum() else "-" for c in title.lower())
+    return Picture(title, caption, inline_svg(drawn, name, title))
+
+
+def _slopes(measured: Measured) -> list[Slope]:
+    return [
+        Slope(size, params[0], params[1], value)
+        for size, name in (("D", "rank"), ("n(F)", "entries"))
+        for params, value in measured.of(f"scaling.Slopes.track_slope_in_{name}")
+    ]

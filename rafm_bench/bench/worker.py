@@ -1,0 +1,128 @@
+"""One process that runs benchmarks when told: a line of JSON in, a line of JSON out.
+
+It is run as a file by the interpreter of the commit that is measured, which may not
+have this package; it needs asv_runner alone. The suite is that of the newer commit.
+
+Requests: ["list"], ["cache", NAME], ["open", NAME], ["sample"], ["close"]; NAME is as
+asv has it, `models.Train.time_train-3` with the number of the parameters. An answer is
+{"value": ...} or {"error": "..."}.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import pickle
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+class Session:
+    """The benchmark that is open, and what `setup_cache` gave to its suite."""
+
+    def __init__(self, suite: str) -> None:
+        from asv_runner._aux import update_sys_path
+
+        update_sys_path(suite)
+        self.suite = suite
+        self.open_: Any = None
+
+    def list(self) -> list[dict[str, Any]]:
+        """Describe each benchmark with each of its parameters."""
+        from asv_runner.discovery import disc_benchmarks
+
+        found = []
+        for benchmark in disc_benchmarks(self.suite):
+            combinations = list(itertools.product(*benchmark.params))
+            for number, values in enumerate(combinations):
+                suffix = f"-{number}" if benchmark.params else ""
+                found.append(
+                    {
+                        "name": benchmark.name + suffix,
+                        "label": benchmark.name,
+                        "params": [value.strip("'") for value in values],
+                        "kind": benchmark.type,
+                        "cache": benchmark.setup_cache_key,
+                    }
+                )
+        return found
+
+    def cache(self, name: str) -> None:
+        """Build what `setup_cache` of a benchmark's suite gives, once a commit."""
+        benchmark = self._found(name)
+        kept = self._kept(benchmark)
+        if kept is not None and not kept.exists():
+            made = pickle.dumps(benchmark.do_setup_cache())
+            beside = kept.with_suffix(".tmp")
+            beside.write_bytes(made)
+            beside.replace(kept)
+
+    def open(self, name: str) -> bool:
+        """Set a benchmark up; whether it can run."""
+        benchmark = self._found(name)
+        kept = self._kept(benchmark)
+        benchmark.set_cache(None if kept is None else pickle.loads(kept.read_bytes()))
+        if benchmark.do_setup():  # asv_runner's way to say that it was skipped
+            return False
+        benchmark._redo_setup_next = False
+        self.open_ = benchmark
+        return True
+
+    def sample(self) -> float:
+        """Run once: seconds of a time, bytes of a peak, the number that is tracked."""
+        benchmark = self.open_
+        benchmark.redo_setup()
+        started = time.perf_counter()
+        value = benchmark.func(*benchmark._build_params())
+        seconds = time.perf_counter() - started
+        if benchmark.type == "time":
+            return seconds
+        if benchmark.type == "peakmemory":
+            return float(_peak_bytes())
+        return math.nan if value is None else float(value)
+
+    def close(self) -> None:
+        """Tear the open benchmark down."""
+        benchmark, self.open_ = self.open_, None
+        if benchmark is not None:
+            benchmark.do_teardown()
+
+    def _found(self, name: str) -> Any:
+        from asv_runner.discovery import get_benchmark_from_name
+
+        return get_benchmark_from_name(self.suite, name)
+
+    def _kept(self, benchmark: Any) -> Path | None:
+        key = benchmark.setup_cache_key
+        return None if key is None else Path(f"{key.replace(':', '-')}.pickle")
+
+
+def _peak_bytes() -> int:
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise OSError("/proc/self/status does not tell the peak memory")
+
+
+def main() -> None:
+    """Answer requests until there are no more."""
+    # What a benchmark prints goes to stderr: stdout is for answers.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    session = Session(sys.argv[1])
+    for line in sys.stdin:
+        verb, *words = json.loads(line)
+        try:
+            answer = {"value": getattr(session, verb)(*words)}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
