@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/rafm-bench
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs bench clean
 
 demo: .venv/installed
 	$(RUN) demo --out demo
@@ -17,13 +17,16 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: .venv/installed-dev
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs site
+
 bench: .venv/installed-dev
 	$(BIN)/asv machine --yes
 	$(BIN)/asv check --environment existing:$(abspath $(BIN)/python)
 	$(BIN)/asv run --environment existing:$(abspath $(BIN)/python) --set-commit-hash $$(git rev-parse HEAD) --quick --show-stderr
 
 clean:
-	rm -rf .venv demo .asv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv demo site .asv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
