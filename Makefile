@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/rafm-bench
 
-.PHONY: demo test lint bench bench-full clean
+.PHONY: demo test lint docs bench bench-full clean
 
 demo: .venv/installed
 	$(RUN) demo --out demo
@@ -23,6 +23,9 @@ lint: .venv/installed-dev
 QUICK := ^(regimes.*(train_batch|parameters)|scaling.(Slopes|(Rank|RowLength|Features).time)|models.(Score|RowByRow).time|quality.*(fm 8|rafm).*adagrad|prepare.Whole|epochs|cold.(Import|Help))
 ASV = $(BIN)/asv run --environment existing:$(abspath $(BIN)/python) --set-commit-hash $$(git rev-parse HEAD)
 
+docs: .venv/installed-dev
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs site
+
 bench: .venv/installed-dev
 	$(BIN)/asv machine --yes
 	$(ASV) --quick --bench '$(QUICK)'
@@ -34,7 +37,7 @@ bench-full: .venv/installed-dev
 	$(RUN) bench publish
 
 clean:
-	rm -rf .venv demo .asv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv demo site .asv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

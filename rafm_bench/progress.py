@@ -133,6 +133,6 @@ def _bars(stream: TextIO) -> Progress:
         Rate(),
         TimeLeft(compact=True),
         TextColumn("{task.fields[note]}", markup=False),
-        console=Console(file=stream),
+        console=Console(file=stream, emoji=False),
         transient=True,
     )

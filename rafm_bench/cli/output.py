@@ -24,4 +24,4 @@ def show(result: object, as_json: bool, render: Callable[[Console], None]) -> No
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else PIPE_WIDTH
-    render(Console(width=width, highlight=False))
+    render(Console(width=width, highlight=False, emoji=False))

@@ -141,6 +141,7 @@ def test_sources_are_listed_with_layout_page_and_licence() -> None:
     assert all(one["layout"] and one["page"] and one["licence"] for one in listed)
     _, text, _ = run("sources")
     assert all(one["page"] in text for one in listed)
+    assert "field:id:value" in text  # and no picture for `:id:`
 
 
 def test_verify_tells_sound_data_from_damaged(tmp_path: Path) -> None:

@@ -50,12 +50,3 @@ def test_an_exported_model_is_read_with_numpy(
     export_model(load_model(rafm_run.folder / MODEL), tmp_path / "rafm.npz")
     names = run_blocks("Models for other programs")
     assert len(names["vector_of"]) == len(names["weights"])
-
-
-def test_the_example_of_a_backend_is_the_one_that_is_tested() -> None:
-    example, suite = blocks("A backend of your own", "python")
-    tests = Path(__file__).parents[1] / "kernels"
-    assert example == (tests / "example_backend.py").read_text(encoding="utf-8")
-    names: dict[str, Any] = {}
-    exec(suite.replace("import example_backend\n", ""), names)
-    assert callable(names["test_example_backend"])
