@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import Field, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rafm_bench import checks
 from rafm_bench.errors import UserError, door
+from rafm_bench.options import check_fields
+from rafm_bench.options import choice as _choice
+from rafm_bench.options import option as _option
 from rafm_kernels import (
     L2_SCOPES,
     LOSSES,
@@ -20,8 +23,6 @@ from rafm_kernels import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from rafm_kernels import (
         L2Scope,
         Loss,
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     )
     from rafm_kernels.parameters import ParameterType
 
-    Check = Callable[[object], object]
-
 DEFAULT_RANKS = {
     "fm": (32,),
     "rafm": (32, 128),
@@ -41,15 +40,6 @@ DEFAULT_RANKS = {
     "mrma": (8, 32),
     "ffm": (4,),
 }
-
-
-def _option(check: Check, form: str, help_text: str) -> dict[str, Any]:
-    """Make a field's metadata: its check, the form of its value, its help text."""
-    return {"check": check, "form": form, "help": help_text}
-
-
-def _choice(known: Sequence[str], help_text: str) -> dict[str, Any]:
-    return _option(checks.choice(*known), "|".join(known), help_text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,9 +199,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check every value, then the values against each other."""
-        for option in fields(self):
-            value = check_value(option, getattr(self, option.name), f"`{option.name}`")
-            object.__setattr__(self, option.name, value)
+        check_fields(self)
         if not self.ranks:
             object.__setattr__(self, "ranks", DEFAULT_RANKS.get(self.model, ()))
         with door():
@@ -232,14 +220,6 @@ class TrainConfig:
             beta=self.beta,
             initial_accumulator=self.initial_accumulator,
         )
-
-
-def check_value(option: Field[Any], value: object, where: str) -> object:
-    """Return `value` as `option` types it; `where` begins the sentence of the error."""
-    try:
-        return option.metadata["check"](value)
-    except UserError as error:
-        raise UserError(f"{where} {error}") from None
 
 
 def _check_rank_rule(config: TrainConfig) -> None:

@@ -8,8 +8,9 @@ import tomllib
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from rafm_bench.config import TrainConfig, check_value
+from rafm_bench.config import TrainConfig
 from rafm_bench.errors import UserError
+from rafm_bench.options import check_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

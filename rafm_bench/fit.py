@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rafm_bench.errors import RunError
+from rafm_bench.engine import choose_engine, diverged
 from rafm_bench.metrics import selection_loss
 from rafm_bench.run import Epoch
-from rafm_bench.scoring import CHUNK_ROWS, Scorer, chunks_of, measure_split
+from rafm_bench.scoring import Scorer, measure_split
 from rafm_datasets import stream
 from rafm_kernels import Batch, Parameters, init_parameters, init_state, make_model
 
@@ -104,23 +104,15 @@ def _train_pass(
     job: Job, state: TrainState, number: int
 ) -> tuple[tuple[float, ...], int]:
     """Train on each row once; return the mean losses (all, each B_1k), and rows."""
-    config, total, done = job.config, job.data.rows("train"), 0
-    chunk_rows = max(1, CHUNK_ROWS // config.batch_size) * config.batch_size
+    total, done = job.data.rows("train"), 0
     sums = np.zeros(1 + job.model.layout.n_levels)
-    order = {"seed": config.seed, "epoch": number - 1}
-    for batch in chunks_of(job.model, job.data, "train", chunk_rows, **order):
-        before = int(state.step[0])
-        trained = job.backend.train(
-            job.model, state, job.optimizer, batch, config.batch_size, config.threads
-        )
-        if trained.bad_step >= 0:
-            raise RunError(_diverged(job, number, before + trained.bad_step + 1))
-        sums += [trained.loss_sum, *trained.level_loss_sums]
-        done += batch.n_rows
-        stage = f"epoch {number}/{config.epochs}"
+    stage = f"epoch {number}/{job.config.epochs}"
+    for advance in choose_engine(job)(job, state, number, 0):
+        sums += [advance.loss_sum, *advance.level_loss_sums]
+        done += advance.rows
         job.report(stage, done, total, "rows", f"loss {sums[0] / done:.4f}")
     if not all(_finite(array) for array in state.parameters):
-        raise RunError(_diverged(job, number, int(state.step[0])))
+        raise diverged(job, number, int(state.step[0]))
     return tuple((sums / done).tolist()), done
 
 
@@ -139,13 +131,4 @@ def _summary(epoch: Epoch, *, is_best: bool) -> str:
         f"epoch {epoch.epoch:>3}  train {epoch.train_loss:.4f}  valid {valid}  "
         f"{epoch.seconds:.1f} s  {epoch.rows_per_second:,.0f} rows/s"
         f"{'  best' if is_best else ''}"
-    )
-
-
-def _diverged(job: Job, epoch: int, step: int) -> str:
-    config = job.config
-    return (
-        f"the loss or a weight is not finite at step {step:,} (epoch {epoch}) with "
-        f"{config.optimizer} at learning rate {config.learning_rate:g}; try "
-        f"--learning-rate {min(0.1, config.learning_rate / 10):g}"
     )

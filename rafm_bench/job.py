@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rafm_bench.config import TrainConfig
 from rafm_bench.counts import level_counts
 from rafm_bench.errors import UserError, door
+from rafm_bench.execution import STANDARD, Execution
 from rafm_bench.levels import read_levels
 from rafm_kernels import FIELD_MODELS, Model, Optimizer, check_fields_fit, load_backend
 from rafm_kernels import make_layout as kernels_layout
@@ -35,9 +36,15 @@ class Job:
     optimizer: Optimizer
     backend: Backend
     report: Reporter
+    execution: Execution
 
 
-def make_job(config: TrainConfig, data: PreparedData, report: Reporter) -> Job:
+def make_job(
+    config: TrainConfig,
+    data: PreparedData,
+    report: Reporter,
+    execution: Execution = STANDARD,
+) -> Job:
     """Make a job; UserError where config and data do not go together."""
     loss = _loss(config, data)
     config = replace(config, loss=loss)
@@ -59,6 +66,7 @@ def make_job(config: TrainConfig, data: PreparedData, report: Reporter) -> Job:
             optimizer=config.make_optimizer(),
             backend=load_backend(config.backend),
             report=report,
+            execution=execution,
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rafm_bench.cost import predict_cost
 from rafm_bench.errors import leaving
+from rafm_bench.execution import STANDARD, Execution
 from rafm_bench.fit import fit, scorer, warm_up
 from rafm_bench.job import Job, make_job
 from rafm_bench.memory import forget_peak_memory, peak_memory_bytes
@@ -27,7 +28,13 @@ if TYPE_CHECKING:
     from rafm_datasets import PreparedData
 
 
-def train(config: TrainConfig, data: PreparedData, out: Path, report: Reporter) -> Run:
+def train(
+    config: TrainConfig,
+    data: PreparedData,
+    out: Path,
+    report: Reporter,
+    execution: Execution = STANDARD,
+) -> Run:
     """Train, keep the best epoch by validation loss, score the test split once.
 
     Parameters
@@ -36,6 +43,7 @@ def train(config: TrainConfig, data: PreparedData, out: Path, report: Reporter) 
     data : prepared data with rows in train and valid
     out : folder to write; must not exist, and appears only when all is done
     report : told of the progress
+    execution : how it is carried out, which changes no result
 
     Returns
     -------
@@ -49,7 +57,7 @@ def train(config: TrainConfig, data: PreparedData, out: Path, report: Reporter) 
     """
     refuse_existing(out)
     forget_peak_memory()
-    job = make_job(config, data, report)
+    job = make_job(config, data, report, execution)
     nothing = f"nothing is left of {out}, which appears when training ends"
     with leaving(nothing), staged_folder(out) as folder:
         compile_seconds = warm_up(job)

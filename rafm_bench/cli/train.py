@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import click
 
-from rafm_bench.cli.options import DataFolder, config_options, given, json_option
+from rafm_bench.cli.options import (
+    DataFolder,
+    config_options,
+    execution_options,
+    given,
+    json_option,
+)
 from rafm_bench.cli.output import show
 
 EXAMPLE = """\b
@@ -32,6 +38,7 @@ Example:
     help="TOML or JSON file of these options (RUN/config.json is one); flags win.",
 )
 @config_options()
+@execution_options()
 @json_option
 def command(
     data: Path, out: Path, config: Path | None, as_json: bool, **flags: Any
@@ -43,11 +50,15 @@ def command(
     """
     from rafm_bench import tables
     from rafm_bench.config_file import make_config
+    from rafm_bench.execution import Execution
     from rafm_bench.progress import reporter
     from rafm_bench.train import train
     from rafm_datasets import open_prepared
 
-    made = make_config(config, given(flags))
+    chosen = given(flags)
+    how = {one.name for one in fields(Execution)}
+    execution = Execution(**{name: chosen.pop(name) for name in how & set(chosen)})
+    made = make_config(config, chosen)
     with reporter() as report:
-        run = train(made, open_prepared(data), out, report)
+        run = train(made, open_prepared(data), out, report, execution)
     show(asdict(run.result), as_json, lambda console: tables.show_run(run, console))

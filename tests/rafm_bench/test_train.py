@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load_file, save_file
 
+from rafm_bench import engine
 from rafm_bench import fit as fit_module
 from rafm_bench.compare import compare
 from rafm_bench.config import TrainConfig
@@ -106,7 +107,7 @@ def test_the_same_seed_writes_the_same_bytes_with_any_threads_and_chunks(
 ) -> None:
     train(SMALL, click_data, tmp_path / "a", Silent())
     train(replace(SMALL, threads=2), click_data, tmp_path / "b", Silent())
-    monkeypatch.setattr(fit_module, "CHUNK_ROWS", 100)
+    monkeypatch.setattr(engine, "CHUNK_ROWS", 100)
     train(SMALL, click_data, tmp_path / "c", Silent())
     threads = replace(SMALL, backend="numba-parallel", threads=2)
     train(threads, click_data, tmp_path / "d", Silent())
