@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rafm_bench import checks
 from rafm_bench.errors import UserError, door
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         RankRule,
     )
     from rafm_kernels.parameters import ParameterType
+
+Validation = Literal["split", "progressive"]
 
 DEFAULT_RANKS = {
     "fm": (32,),
@@ -190,6 +192,23 @@ class TrainConfig:
             "Stop after N epochs without a better validation loss; 0 is never.",
         ),
     )
+    validation: Validation = field(
+        default="split",
+        metadata=_choice(
+            ("split", "progressive"),
+            "What the best epoch is chosen by: validation rows, or in one epoch the "
+            "loss of each training row before its own step.",
+        ),
+    )
+    init_from: str | None = field(
+        default=None,
+        metadata=_option(
+            checks.optional(checks.text),
+            "RUN",
+            "Start from the weights of a finished run of the same data, model and "
+            "ranks.",
+        ),
+    )
     seed: int = field(
         default=0,
         metadata=_option(
@@ -207,6 +226,11 @@ class TrainConfig:
             self.make_optimizer()
             check_rank_rule_fits(self.model, self.rank_rule)
         _check_rank_rule(self)
+        if self.validation == "progressive" and self.epochs > 1:
+            raise UserError(
+                "--validation progressive scores each row before training ever saw it, "
+                f"so for one epoch, got --epochs {self.epochs}; give --epochs 1"
+            )
 
     def make_optimizer(self) -> Optimizer:
         """Return the optimizer that the options describe."""

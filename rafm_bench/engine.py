@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from rafm_bench.errors import RunError
+from rafm_bench.errors import Diverged
 from rafm_bench.scoring import CHUNK_ROWS, chunks_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Engine(Protocol):
 
         Raises
         ------
-        RunError                      by `diverged`, when a loss or weight is not finite
+        Diverged                      by `diverged`, when a loss or weight is not finite
         """
 
 
@@ -76,10 +76,10 @@ def one_machine(
         yield Advance(at, batch.n_rows, done.loss_sum, done.level_loss_sums)
 
 
-def diverged(job: Job, epoch: int, step: int) -> RunError:
+def diverged(job: Job, epoch: int, step: int) -> Diverged:
     """Return the error of a loss or weight that is not finite at a step, from 1."""
     config = job.config
-    return RunError(
+    return Diverged(
         f"the loss or a weight is not finite at step {step:,} (epoch {epoch}) with "
         f"{config.optimizer} at learning rate {config.learning_rate:g}; try "
         f"--learning-rate {min(0.1, config.learning_rate / 10):g}"

@@ -48,11 +48,12 @@ def make_job(
     """Make a job; UserError where config and data do not go together."""
     loss = _loss(config, data)
     config = replace(config, loss=loss)
-    for split in ("train", "valid"):
+    needed = ("train",) if config.validation == "progressive" else ("train", "valid")
+    for split in needed:
         if split not in data.splits:
             raise UserError(
                 f"{data.folder}: split {split} holds no rows, and training needs them; "
-                "prepare the data with rows in train and valid"
+                f"prepare the data with rows in {' and '.join(needed)}"
             )
     if config.threads > 1 and config.backend == "numba":
         report.say("backend numba uses one thread; numba-parallel uses --threads")
