@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rafm_bench.engine import choose_engine, diverged
-from rafm_bench.metrics import progressive_metrics, selection_loss
+from rafm_bench.metrics import progressive_metrics, selection_loss, shown
 from rafm_bench.run import Epoch
 from rafm_bench.scoring import Scorer, measure_split
 from rafm_datasets import stream
@@ -139,7 +139,7 @@ def _finite(array: NDArray[np.floating]) -> bool:
 def _summary(epoch: Epoch, *, is_best: bool) -> str:
     valid = " ".join(
         f"{name} {value:.4f}"
-        for name, value in epoch.valid.items()
+        for name, value in shown(epoch.valid).items()
         if value is not None
     )
     return (

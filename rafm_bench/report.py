@@ -12,6 +12,7 @@ from rafm_bench.canvas import inline_svg, run_colors
 from rafm_bench.commands import near, train_command
 from rafm_bench.compare import compare
 from rafm_bench.job import make_layout
+from rafm_bench.metrics import best_of, shown, spoken
 from rafm_bench.progress import Silent
 from rafm_bench.staging import write_text
 from rafm_bench.summary import DataSummary, summarize
@@ -86,7 +87,9 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(figure=figure, size=size, times=times, share=share)
+    environment.filters.update(
+        figure=figure, size=size, times=times, share=share, spoken=spoken
+    )
     return environment.get_template("report.html.j2")
 
 
@@ -105,14 +108,11 @@ def _summary(runs: Sequence[Run]) -> DataSummary | None:
 
 def _best(measured: Sequence[Metrics | None]) -> Metrics:
     """Return the best value of each test metric."""
-    names = dict.fromkeys(name for metrics in measured for name in metrics or {})
-    best: Metrics = {}
-    for name in names:
-        values = [metrics[name] for metrics in measured if metrics and name in metrics]
-        known = [value for value in values if value is not None]
-        pick = max if name == "auc" else min
-        best[name] = pick(known) if known else None
-    return best
+    names = dict.fromkeys(name for metrics in measured for name in shown(metrics))
+    return {
+        name: best_of(name, [(metrics or {}).get(name) for metrics in measured])
+        for name in names
+    }
 
 
 def _pictures(

@@ -60,7 +60,7 @@ def test_result_json_has_the_keys_that_scripts_read(rafm_run: Run) -> None:
         "n_rows_per_epoch": 3200,
     }
     assert wanted.items() <= result.items()
-    assert set(result["test"]) == {"log_loss", "auc"}
+    assert set(result["test"]) == {"log_loss", "auc", "brier", "calibration"}
     assert set(result["epochs"][0]) >= {
         "epoch",
         "train_loss",
