@@ -107,7 +107,10 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     if not file.is_file():
-        raise UserError(f"{file}: no such model file; train a model first")
+        raise UserError(
+            f"{file}: no such model file; train the run again (a search "
+            "keeps the model of its best trial only, unless by --keep-models)"
+        )
     try:
         with safe_open(file, framework="np") as opened:
             metadata = opened.metadata() or {}

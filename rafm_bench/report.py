@@ -16,7 +16,15 @@ from rafm_bench.metrics import best_of, shown, spoken
 from rafm_bench.progress import Silent
 from rafm_bench.staging import write_text
 from rafm_bench.summary import DataSummary, summarize
-from rafm_bench.words import figure, finding, run_labels, share, size, times
+from rafm_bench.words import (
+    figure,
+    finding,
+    option_text,
+    run_labels,
+    share,
+    size,
+    times,
+)
 from rafm_datasets import DataError, open_prepared
 
 if TYPE_CHECKING:
@@ -59,7 +67,7 @@ def write_report(
     labels = run_labels(runs)
     comparison = compare(runs)
     data = _summary(runs)
-    page = _template().render(
+    page = template("report.html.j2").render(
         title=title or _title(labels),
         finding=finding(runs, labels),
         labels=labels,
@@ -79,7 +87,8 @@ def _title(labels: Sequence[str]) -> str:
     return " and ".join([", ".join(labels[:-1]), labels[-1]][len(labels) == 1 :])
 
 
-def _template() -> Template:
+def template(name: str) -> Template:
+    """Return a page to be filled in, with the filters that write numbers."""
     environment = Environment(
         loader=PackageLoader("rafm_bench"),
         autoescape=True,
@@ -88,9 +97,14 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        figure=figure, size=size, times=times, share=share, spoken=spoken
+        figure=figure,
+        option=option_text,
+        share=share,
+        size=size,
+        spoken=spoken,
+        times=times,
     )
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 def _summary(runs: Sequence[Run]) -> DataSummary | None:
@@ -120,7 +134,7 @@ def _pictures(
 ) -> list[Picture]:
     """Draw all that these runs have something to show in."""
     pictures = [
-        _picture(
+        picture(
             "Learning curves",
             "Loss by epoch; the dot is the epoch that was kept. A solid line that "
             "turns up while the dotted one falls is overfitting.",
@@ -130,7 +144,7 @@ def _pictures(
     if any(run.result.test for run in runs):
         pictures += _quality_pictures(runs, labels)
     pictures += [
-        _picture(
+        picture(
             f"Loss of every B_1k, {label}",
             "B_1k is the model cut off at rank level k, the last one the prediction. "
             "Each row is scored before its own step.",
@@ -144,15 +158,15 @@ def _pictures(
         cuts = "; above the bars, the highest rank that features of that count carry"
         about += cuts if data.levels else ""
         drawn = plots.frequency_plot(data)
-        picture = _picture("How often features are seen", f"{about}.", drawn)
-        pictures.append(picture._replace(wide=True))
+        seen = picture("How often features are seen", f"{about}.", drawn)
+        pictures.append(seen._replace(wide=True))
     return pictures
 
 
 def _quality_pictures(runs: Sequence[Run], labels: Sequence[str]) -> list[Picture]:
     costs = {"n_parameters": "parameters", "seconds_per_epoch": "seconds per epoch"}
     return [
-        _picture(
+        picture(
             f"Quality against {words}",
             "Down and to the left is better.",
             plots.quality_plot(runs, labels, cost, words),
@@ -161,7 +175,8 @@ def _quality_pictures(runs: Sequence[Run], labels: Sequence[str]) -> list[Pictur
     ]
 
 
-def _picture(title: str, caption: str, drawn: Figure) -> Picture:
+def picture(title: str, caption: str, drawn: Figure) -> Picture:
+    """Take a figure into a page."""
     name = re.sub(r"\W+", "-", title.lower())
     return Picture(title, caption, inline_svg(drawn, name, title))
 

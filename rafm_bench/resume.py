@@ -32,6 +32,8 @@ def resume(
     report: Reporter,
     execution: Execution = STANDARD,
     flags: Mapping[str, Any] | None = None,
+    *,
+    tested: bool = True,
 ) -> Run:
     """Go on with a run at the step where its last checkpoint was written.
 
@@ -42,6 +44,7 @@ def resume(
     report : told of the progress
     execution : how it is carried out; may be another than before
     flags : options of TrainConfig; `threads` may change, others must be the run's own
+    tested : as in `train`
 
     Returns
     -------
@@ -71,7 +74,7 @@ def resume(
         place = RunFolder(folder, now, worth_keeping=True)
         place.tidy()
         with place.keeping():
-            return carry_out(job, place)
+            return carry_out(job, place, tested=tested)
 
 
 def _told_finished(folder: Path, report: Reporter) -> Run:

@@ -10,10 +10,11 @@ name, `valid_*` and `test_*` (null where the test split was not scored) as in
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from rafm_bench.config import TrainConfig
 from rafm_bench.errors import UserError
 from rafm_bench.fingerprint import config_fingerprint
 from rafm_bench.lock import locked
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from rafm_bench.config import TrainConfig
     from rafm_bench.run import Run
 
 Row = dict[str, Any]
@@ -106,6 +106,15 @@ def read_store(file: Path) -> pl.DataFrame:
     return table
 
 
+def read_rows(file: Path) -> list[Row]:
+    """Read a table as rows; options that a row is older than have their defaults."""
+    defaults = {one.name: _text(one.default) for one in fields(TrainConfig)}
+    return [
+        row | {name: text for name, text in defaults.items() if row.get(name) is None}
+        for row in read_store(file).to_dicts()
+    ]
+
+
 def _around(table: pl.DataFrame, run: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the rows before and after that of a run; after all, where it has none."""
     places = (table["run"] == run).arg_true().to_list()
@@ -114,16 +123,18 @@ def _around(table: pl.DataFrame, run: str) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _identity(config: TrainConfig, name: str, data_fingerprint: str) -> Row:
-    options = {
-        option: ",".join(map(str, value)) if isinstance(value, tuple) else value
-        for option, value in asdict(config).items()
-    }
+    options = {option: _text(value) for option, value in asdict(config).items()}
     return {
         "run": name,
         "data_fingerprint": data_fingerprint,
         "config_fingerprint": config_fingerprint(config),
         **options,
     }
+
+
+def _text(value: object) -> object:
+    """Return the value of an option, a list as text."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def _made_by(facts: dict[str, str]) -> Row:

@@ -29,12 +29,17 @@ if TYPE_CHECKING:
     from rafm_datasets import PreparedData
 
 
+UNTESTED = "the test split was left alone: a search scores it for its best trial only"
+
+
 def train(
     config: TrainConfig,
     data: PreparedData,
     out: Path,
     report: Reporter,
     execution: Execution = STANDARD,
+    *,
+    tested: bool = True,
 ) -> Run:
     """Train, keep the best epoch by validation loss, score the test split once.
 
@@ -45,6 +50,7 @@ def train(
     out : folder to write; must not exist; it is finished when it holds result.json
     report : told of the progress
     execution : how it is carried out, which changes no result
+    tested : whether to score the test split
 
     Returns
     -------
@@ -53,7 +59,7 @@ def train(
     Raises
     ------
     UserError                         when `out` exists, or config and data do not fit
-    RunError                          when the loss stops being finite: nothing is left
+    Diverged                          when the loss stops being finite: nothing is left
     Interrupted                       by a signal; `resume` goes on where it was
     """
     refuse_taken(out)
@@ -61,16 +67,16 @@ def train(
     job = make_job(with_full_paths(config), data, report, execution)
     origin = origin_of(job, portable(job.config), start_of(job))
     with begin_run(out, origin, job.config) as place:
-        return carry_out(job, place)
+        return carry_out(job, place, tested=tested)
 
 
-def carry_out(job: Job, place: RunFolder) -> Run:
+def carry_out(job: Job, place: RunFolder, *, tested: bool) -> Run:
     """Train from the checkpoint of a run's folder to its end; see `train`."""
     compile_seconds = warm_up(job)
     with stop_on_signals() as stop, Course(job, place, stop) as course:
         try:
             fitted = fit(course)
-            result = _result(course, fitted, compile_seconds)
+            result = _result(course, fitted, compile_seconds, tested=tested)
         except Stopped:
             raise course.interrupted() from None
         course.publish()
@@ -86,11 +92,13 @@ def with_full_paths(config: TrainConfig) -> TrainConfig:
     return replace(config, init_from=str(Path(config.init_from).resolve()))
 
 
-def _result(course: Course, fitted: Fitted, compile_seconds: float) -> RunResult:
+def _result(
+    course: Course, fitted: Fitted, compile_seconds: float, *, tested: bool
+) -> RunResult:
     job = course.watched
     config, data, layout = job.config, job.data, job.model.layout
     valid = fitted.epochs[fitted.best_epoch - 1].valid
-    test, notes = _test(job, fitted)
+    test, notes = _test(job, fitted) if tested else (None, [UNTESTED])
     return RunResult(
         model=config.model,
         ranks=config.ranks,

@@ -77,3 +77,10 @@ def finding(runs: Sequence[Run], labels: Sequence[str]) -> str:
         f"{other}, with {parameters:.2f} times its parameters and {seconds:.2f} times "
         "its seconds per epoch."
     )
+
+
+def option_text(value: object) -> str:
+    """Write the value of an option as in a flag."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    return "none" if value is None else f"{value}"

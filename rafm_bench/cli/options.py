@@ -139,6 +139,12 @@ def _flags_of(chosen: list[Field[Any]]) -> Callable[[Any], Any]:
     return decorate
 
 
+def execution_of(flags: dict[str, Any]) -> Execution:
+    """Take the flags of Execution out of those that were given."""
+    names = {one.name for one in fields(Execution)}
+    return Execution(**{name: flags.pop(name) for name in names & set(flags)})
+
+
 def given(flags: dict[str, Any]) -> dict[str, Any]:
     """Keep the flags that were given."""
     return {name: value for name, value in flags.items() if value is not None}

@@ -22,6 +22,7 @@ COMMANDS = (
     "inspect",
     "explain",
     "train",
+    "tune",
     "evaluate",
     "encode",
     "predict",

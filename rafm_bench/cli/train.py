@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +11,15 @@ import click
 from rafm_bench.cli.options import (
     DataFolder,
     config_options,
+    execution_of,
     execution_options,
     given,
     json_option,
 )
 from rafm_bench.cli.output import show
-from rafm_bench.execution import Execution
 
 if TYPE_CHECKING:
+    from rafm_bench.execution import Execution
     from rafm_bench.progress import Reporter
     from rafm_bench.run import Run
 
@@ -69,9 +70,8 @@ def command(
     from rafm_bench.progress import reporter
     from rafm_bench.resume import resume as go_on
 
-    how = {one.name for one in fields(Execution)}
     chosen = given(flags)
-    execution = Execution(**{name: chosen.pop(name) for name in how & set(chosen)})
+    execution = execution_of(chosen)
     with reporter() as report:
         if resume is None:
             run = _train(data, out, config, chosen, report, execution)

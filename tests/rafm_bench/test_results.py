@@ -17,6 +17,7 @@ from sklearn.metrics import roc_auc_score
 from rafm_bench import ranking
 from rafm_bench.cli.program import main
 from rafm_bench.compare import compare
+from rafm_bench.errors import UserError
 from rafm_bench.meter import Meter
 from rafm_bench.run import RESULT
 from rafm_bench.scoring import as_batch
@@ -187,12 +188,18 @@ def test_compare_is_relative_to_the_first_run(rafm_run: Run) -> None:
 
 
 def test_compare_notes_what_makes_runs_hard_to_compare(rafm_run: Run) -> None:
-    other = replace(rafm_run.result, data_fingerprint="x", threads=2)
+    other = replace(rafm_run.result, threads=2)
     notes = compare([rafm_run, replace(rafm_run, result=other)]).notes
     assert [note.split(":")[0] for note in notes] == [
-        "the runs are on different data",
         "the runs used different numbers of threads",
     ]
+
+
+def test_compare_refuses_runs_of_different_data(rafm_run: Run) -> None:
+    other = replace(rafm_run.result, data_fingerprint="x" * 64)
+    own = rafm_run.result.data_fingerprint[:12]
+    with pytest.raises(UserError, match=f"of data {own}, .* of data x{{12}}: their"):
+        compare([rafm_run, replace(rafm_run, result=other)])
 
 
 def test_backends_agree_with_the_reference() -> None:

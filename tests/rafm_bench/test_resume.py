@@ -163,7 +163,7 @@ def test_what_an_optimizer_keeps_goes_on_too(
     assert_as_if_never_stopped(resume(tmp_path / "run", None, Silent()), straight)
 
 
-def kill(*_: Any) -> None:
+def kill(*_: Any, **__: Any) -> None:
     raise Killed
 
 
