@@ -60,7 +60,18 @@ def compare(runs: Sequence[Run]) -> Comparison:
                 f"compare; use `rafm-bench evaluate {run.folder}`"
             )
     first = runs[0]
+    for run in runs[1:]:
+        _check_alike(first, run)
     return Comparison(tuple(_beside(run, first) for run in runs), _notes(runs))
+
+
+def _check_alike(first: Run, run: Run) -> None:
+    one, other = first.result.data_fingerprint, run.result.data_fingerprint
+    if one != other:
+        raise UserError(
+            f"{first.folder} is of data {one[:12]}, {run.folder} of data {other[:12]}: "
+            "their quality does not compare; compare what is of the same data"
+        )
 
 
 def _beside(run: Run, first: Run) -> ComparedRun:
@@ -87,8 +98,6 @@ def _beside(run: Run, first: Run) -> ComparedRun:
 def _notes(runs: Sequence[Run]) -> tuple[str, ...]:
     """Say what differs between the runs besides the model."""
     notes = {
-        "data_fingerprint": "the runs are on different data: their quality does not "
-        "compare",
         "loss": "the runs minimise different losses: their quality does not compare",
         "backend": "the runs used different backends: their seconds do not compare",
         "threads": "the runs used different numbers of threads: mind it in the seconds",

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rafm_bench.errors import RunError, UserError, door
-from rafm_bench.staging import umask
+from rafm_bench.errors import UserError, door
+from rafm_bench.staging import staged_file
+from rafm_bench.tensor_file import write_tensors
 from rafm_kernels import (
     Model,
     Parameters,
@@ -33,20 +34,14 @@ class SavedModel(NamedTuple):
     data_fingerprint: str
 
 
-def save_model(file: Path, saved: SavedModel) -> None:
-    """Write a model file; RunError when the disk does not take it."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+def save_model(file: Path, saved: SavedModel) -> str:
+    """Write a model file whole or not at all; return its SHA-256 in hex.
 
-    arrays = arrays_of(saved)
+    Nothing is copied in memory. RunError when the disk does not take it.
+    """
     metadata = {METADATA_KEY: json.dumps(describe_model(saved))}
-    try:
-        save_file(arrays, file, metadata=metadata)
-    except SafetensorError as error:  # what the disk said is in its text only
-        raise RunError(
-            f"cannot write {file}: {error}; free some space, or choose another place"
-        ) from error
-    file.chmod(0o666 & ~umask())  # it is made for its owner alone
+    with staged_file(file) as temporary:
+        return write_tensors(temporary, arrays_of(saved), metadata)
 
 
 def arrays_of(saved: SavedModel) -> dict[str, Any]:
@@ -59,8 +54,12 @@ def arrays_of(saved: SavedModel) -> dict[str, Any]:
 
 
 def describe_model(saved: SavedModel) -> dict[str, Any]:
-    """Return what a model is besides its arrays, as JSON has it."""
-    model, _, fingerprint = saved
+    """Return what a saved model is besides its arrays, as JSON has it."""
+    return describe(saved.model, saved.data_fingerprint)
+
+
+def describe(model: Model, data_fingerprint: str) -> dict[str, Any]:
+    """Return what `describe_model` does, of a model without its parameters."""
     layout = model.layout
     return {
         "format_version": FORMAT_VERSION,
@@ -72,7 +71,7 @@ def describe_model(saved: SavedModel) -> dict[str, Any]:
         "table_dims": layout.table_dims,
         "n_features": layout.n_features,
         "n_trained": layout.n_trained,
-        "data_fingerprint": fingerprint,
+        "data_fingerprint": data_fingerprint,
     }
 
 
@@ -108,7 +107,10 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     if not file.is_file():
-        raise UserError(f"{file}: no such model file; train a model first")
+        raise UserError(
+            f"{file}: no such model file; train the run again (a search "
+            "keeps the model of its best trial only, unless by --keep-models)"
+        )
     try:
         with safe_open(file, framework="np") as opened:
             metadata = opened.metadata() or {}

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from rafm_bench.words import figure, share, size, times
+from rafm_bench.metrics import spoken
+from rafm_bench.words import figure, option_text, share, size, times
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -21,5 +22,12 @@ def template(name: str) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(figure=figure, size=size, times=times, share=share)
+    environment.filters.update(
+        figure=figure,
+        option=option_text,
+        share=share,
+        size=size,
+        spoken=spoken,
+        times=times,
+    )
     return environment.get_template(name)

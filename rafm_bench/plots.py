@@ -22,7 +22,7 @@ from rafm_bench.canvas import (
     svg_text,
 )
 from rafm_bench.errors import UserError
-from rafm_bench.metrics import SELECTION, selection_loss
+from rafm_bench.metrics import SELECTION, selection_loss, spoken
 from rafm_bench.staging import staged_file
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def learning_plot(runs: Sequence[Run], labels: Sequence[str]) -> Figure:
         best = run.result.best_epoch
         axes.plot([best], [valid[best - 1]], "o", color=color, markersize=5.5)
     _show_all_of(axes, validated)
-    axes.set_ylabel(f"{_spaced(name)} (solid validation, dotted training)", fontsize=9)
+    axes.set_ylabel(f"{spoken(name)} (solid validation, dotted training)", fontsize=9)
     _finish_epochs(axes)
     return figure
 
@@ -103,7 +103,7 @@ def level_plot(run: Run) -> Figure:
             label=f"B_1{level + 1}: rank{'s' * (level > 0)} "
             + ",".join(map(str, ranks[: level + 1])),
         )
-    axes.set_ylabel(f"training {_spaced(SELECTION[run.result.loss])}")
+    axes.set_ylabel(f"training {spoken(SELECTION[run.result.loss])}")
     _finish_epochs(axes)
     return figure
 
@@ -132,7 +132,7 @@ def quality_plot(
     axes.xaxis.set_minor_formatter(FuncFormatter(minor_short))
     axes.tick_params(axis="x", which="both", length=3.5, labelsize=10)
     axes.set_xlabel(cost_label)
-    axes.set_ylabel(f"test {_spaced(name)} (lower is better)")
+    axes.set_ylabel(f"test {spoken(name)} (lower is better)")
     return figure
 
 
@@ -203,7 +203,3 @@ def _finish_epochs(axes: Axes) -> None:
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=9, frameon=False)
-
-
-def _spaced(name: str) -> str:
-    return name.replace("_", " ").replace("rmse", "RMSE")

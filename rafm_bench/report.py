@@ -10,6 +10,7 @@ from rafm_bench.canvas import inline_svg, run_colors
 from rafm_bench.commands import near, train_command
 from rafm_bench.compare import compare
 from rafm_bench.job import make_layout
+from rafm_bench.metrics import best_of, shown
 from rafm_bench.pages import template
 from rafm_bench.progress import Silent
 from rafm_bench.staging import write_text
@@ -91,14 +92,11 @@ def _summary(runs: Sequence[Run]) -> DataSummary | None:
 
 def _best(measured: Sequence[Metrics | None]) -> Metrics:
     """Return the best value of each test metric."""
-    names = dict.fromkeys(name for metrics in measured for name in metrics or {})
-    best: Metrics = {}
-    for name in names:
-        values = [metrics[name] for metrics in measured if metrics and name in metrics]
-        known = [value for value in values if value is not None]
-        pick = max if name == "auc" else min
-        best[name] = pick(known) if known else None
-    return best
+    names = dict.fromkeys(name for metrics in measured for name in shown(metrics))
+    return {
+        name: best_of(name, [(metrics or {}).get(name) for metrics in measured])
+        for name in names
+    }
 
 
 def _pictures(
@@ -106,7 +104,7 @@ def _pictures(
 ) -> list[Picture]:
     """Draw all that these runs have something to show in."""
     pictures = [
-        _picture(
+        picture(
             "Learning curves",
             "Loss by epoch; the dot is the epoch that was kept. A solid line that "
             "turns up while the dotted one falls is overfitting.",
@@ -116,7 +114,7 @@ def _pictures(
     if any(run.result.test for run in runs):
         pictures += _quality_pictures(runs, labels)
     pictures += [
-        _picture(
+        picture(
             f"Loss of every B_1k, {label}",
             "B_1k is the model cut off at rank level k, the last one the prediction. "
             "Each row is scored before its own step.",
@@ -130,15 +128,15 @@ def _pictures(
         cuts = "; above the bars, the highest rank that features of that count carry"
         about += cuts if data.levels else ""
         drawn = plots.frequency_plot(data)
-        picture = _picture("How often features are seen", f"{about}.", drawn)
-        pictures.append(picture._replace(wide=True))
+        seen = picture("How often features are seen", f"{about}.", drawn)
+        pictures.append(seen._replace(wide=True))
     return pictures
 
 
 def _quality_pictures(runs: Sequence[Run], labels: Sequence[str]) -> list[Picture]:
     costs = {"n_parameters": "parameters", "seconds_per_epoch": "seconds per epoch"}
     return [
-        _picture(
+        picture(
             f"Quality against {words}",
             "Down and to the left is better.",
             plots.quality_plot(runs, labels, cost, words),
@@ -147,7 +145,8 @@ def _quality_pictures(runs: Sequence[Run], labels: Sequence[str]) -> list[Pictur
     ]
 
 
-def _picture(title: str, caption: str, drawn: Figure) -> Picture:
+def picture(title: str, caption: str, drawn: Figure) -> Picture:
+    """Take a figure into a page."""
     name = re.sub(r"\W+", "-", title.lower())
     return Picture(title, caption, inline_svg(drawn, name, title))
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rafm_bench.errors import RunError, UserError
-from rafm_bench.metrics import measure
+from rafm_bench.errors import UserError
+from rafm_bench.meter import Meter
 from rafm_datasets import stream, stream_encoded
 from rafm_kernels import FIELD_MODELS, Batch, merge_duplicates
 
@@ -96,27 +96,12 @@ def score_encoded(
         yield Scored(backend.scores(model, parameters, batch, n_threads), rows.labels)
 
 
-def score_split(
-    scorer: Scorer, data: PreparedData, split: str, report: Reporter, stage: str
-) -> Scored:
-    """Score a whole split into memory, 12 bytes a row."""
-    chunks, done = [], 0
-    for chunk in score_chunks(scorer, data, split):
-        chunks.append(chunk)
-        done += len(chunk.labels)
-        report(stage, done, data.rows(split), "rows")
-    return Scored(*(np.concatenate(column) for column in zip(*chunks, strict=True)))
-
-
 def measure_split(
     scorer: Scorer, data: PreparedData, split: str, report: Reporter, stage: str
 ) -> Metrics:
-    """Score a split and measure the model's quality on it."""
-    scored = score_split(scorer, data, split, report, stage)
-    finite = np.isfinite(scored.scores)
-    if not finite.all():
-        raise RunError(
-            f"{int(np.count_nonzero(~finite)):,} of {finite.size:,} scores of split "
-            f"{split} are not finite; train with a smaller --learning-rate"
-        )
-    return measure(scorer.model.loss, *scored)
+    """Score a split chunk by chunk and measure the model's quality on it."""
+    meter = Meter(scorer.model.loss)
+    for chunk in score_chunks(scorer, data, split):
+        meter.add(*chunk)
+        report(stage, meter.n_rows, data.rows(split), "rows")
+    return meter.metrics(split)

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from rafm_bench.backend_check import REFERENCE
 from rafm_bench.compare import compare
+from rafm_bench.metrics import shown
 from rafm_bench.words import figure, finding, run_labels, size, times
 
 if TYPE_CHECKING:
@@ -47,10 +48,11 @@ def show_imported(run: Run, console: Console) -> None:
     """Print the quality of an imported model."""
     result = run.result
     measured = {"valid": result.valid, "test": result.test}
-    made = table("split", *(result.test or result.valid))
+    names = list(shown(result.test or result.valid))
+    made = table("split", *names)
     for split, metrics in measured.items():
         if metrics:
-            made.add_row(split, *(figure(value) for value in metrics.values()))
+            made.add_row(split, *(figure(metrics.get(name)) for name in names))
     console.print(made)
     console.print(f"{result.n_parameters:,} parameters, written to {run.folder}")
 
@@ -125,8 +127,9 @@ def show_encoded(encoded: EncodedFile, console: Console) -> None:
 
 def show_metrics(evaluation: Evaluation, console: Console) -> None:
     """Print the quality of a run on a split."""
-    made = table("split", "rows", *evaluation.metrics)
-    values = (figure(value) for value in evaluation.metrics.values())
+    metrics = shown(evaluation.metrics)
+    made = table("split", "rows", *metrics)
+    values = (figure(value) for value in metrics.values())
     made.add_row(evaluation.split, f"{evaluation.n_rows:,}", *values)
     console.print(made)
     show_notes(evaluation.notes, console)
@@ -134,7 +137,7 @@ def show_metrics(evaluation: Evaluation, console: Console) -> None:
 
 def show_comparison(comparison: Comparison, console: Console) -> None:
     """Print runs beside each other, in brackets relative to the first."""
-    names = dict.fromkeys(name for run in comparison.runs for name in run.test or {})
+    names = dict.fromkeys(name for run in comparison.runs for name in shown(run.test))
     sparse = any(run.sparse for run in comparison.runs)
     sizes = ("parameters", *["not 0"] * sparse)
     made = table("run", "model", "ranks", *names, *sizes, "s/epoch", "work/row", left=3)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import subprocess
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,11 +18,38 @@ def versions() -> dict[str, str]:
     """Return the versions of what computed a result, and the machine it ran on."""
     return {
         "rafm-bench": __version__,
+        **_commit(),
         "python": platform.python_version(),
         **{name: version(name) for name in LIBRARIES},
         "platform": platform.platform(),
         "processor": _processor(),
+        "cores": str(os.cpu_count()),
     }
+
+
+@cache
+def _commit() -> dict[str, str]:
+    """Return the commit of the program where it runs from a Git checkout of its own."""
+    here = Path(__file__).parent
+    words = ("ls-files", "--error-unmatch", Path(__file__).name)
+    if _git(here, *words) is None:
+        return {}
+    found = _git(here, "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12")
+    return {"commit": found} if found else {}
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """Return what Git says, None where it fails or is not there."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
 
 
 def _processor() -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rafm_bench.metrics import spoken
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -56,7 +58,7 @@ def run_labels(runs: Sequence[Run]) -> list[str]:
 def finding(runs: Sequence[Run], labels: Sequence[str]) -> str:
     """Say in one sentence which run has the least test loss, and beside which."""
     name = "log_loss" if runs[0].result.loss == "log" else "rmse"
-    word = name.replace("_", " ").replace("rmse", "RMSE")
+    word = spoken(name)
     tested = [
         (run.result.test[name] or 0.0, label, run.result)
         for run, label in zip(runs, labels, strict=True)
@@ -75,3 +77,10 @@ def finding(runs: Sequence[Run], labels: Sequence[str]) -> str:
         f"{other}, with {parameters:.2f} times its parameters and {seconds:.2f} times "
         "its seconds per epoch."
     )
+
+
+def option_text(value: object) -> str:
+    """Write the value of an option as in a flag."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    return "none" if value is None else f"{value}"

@@ -17,7 +17,7 @@ Example:
 @click.command("compare", epilog=EXAMPLE)
 @click.argument(
     "runs",
-    metavar="RUN RUN...",
+    metavar="RUN|TUNE...",
     nargs=-1,
     required=True,
     type=click.Path(path_type=Path),
@@ -30,20 +30,44 @@ Example:
 )
 @json_option
 def command(runs: tuple[Path, ...], html: Path | None, as_json: bool) -> None:
-    """Put runs beside each other, figures relative to the first."""
+    """Put runs beside each other, figures relative to the first.
+
+    A folder of `rafm-bench tune`, or its table, stands for all of its trials: these
+    are then listed by validation loss.
+    """
+    from rafm_bench.searches import is_store
+
+    if any(map(is_store, runs)):
+        _compare_searches(runs, html, as_json=as_json)
+    else:
+        _compare_runs(runs, html, as_json=as_json)
+    if html:
+        click.echo(f"report in {html}", err=True)
+
+
+def _compare_runs(runs: tuple[Path, ...], html: Path | None, *, as_json: bool) -> None:
     from rafm_bench import tables
     from rafm_bench.compare import compare
     from rafm_bench.run import read_run
 
     read = [read_run(folder) for folder in runs]
+    result = compare(read)
     if html:
         from rafm_bench.report import write_report
 
         write_report(html, read)
-        click.echo(f"report in {html}", err=True)
-    result = compare(read)
-    show(
-        result.to_dict(),
-        as_json,
-        lambda console: tables.show_comparison(result, console),
-    )
+    show(result.to_dict(), as_json, lambda to: tables.show_comparison(result, to))
+
+
+def _compare_searches(
+    paths: tuple[Path, ...], html: Path | None, *, as_json: bool
+) -> None:
+    from rafm_bench import search_table
+    from rafm_bench.searches import read_searches
+
+    found = read_searches(paths)
+    if html:
+        from rafm_bench.search_report import write_search_report
+
+        write_search_report(html, found, paths)
+    show(found.to_dict(), as_json, lambda to: search_table.show_searches(found, to))

@@ -22,6 +22,7 @@ COMMANDS = (
     "inspect",
     "explain",
     "train",
+    "tune",
     "evaluate",
     "encode",
     "predict",
@@ -31,7 +32,7 @@ COMMANDS = (
     "backends",
     "bench",
 )
-USER_MISTAKE, FAILURE, INTERRUPT = 2, 1, 130
+USER_MISTAKE, FAILURE, INTERRUPT, BY_SIGNAL = 2, 1, 130, 128
 
 
 class Program(click.Group):
@@ -49,7 +50,7 @@ class Program(click.Group):
         return command if isinstance(command, click.Command) else None
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run; exit 0, or with a line on stderr 2 (user), 1 (failure), 130 (Ctrl-C)."""
+        """Run; exit 0, or 2 (user), 1 (failure), 130 or 143 (signals), with a line."""
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
         except Exception as error:
@@ -90,7 +91,7 @@ def _judge(error: Exception) -> tuple[int, str]:
             where = f"{error.filename}: " if error.filename else ""
             return FAILURE, f"{where}{error.strerror or error}"
         case Interrupted():
-            return INTERRUPT, str(error)
+            return BY_SIGNAL + error.number, str(error)
         case click.Abort():
             return INTERRUPT, "interrupted; nothing was written"
     raise error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,14 @@ import polars as pl
 import polars.selectors as cs
 import pytest
 from click.testing import CliRunner
+from sklearn.metrics import roc_auc_score
 
+from rafm_bench import ranking
 from rafm_bench.cli.program import main
 from rafm_bench.compare import compare
-from rafm_bench.metrics import auc
+from rafm_bench.errors import UserError
+from rafm_bench.meter import Meter
+from rafm_bench.run import RESULT
 from rafm_bench.scoring import as_batch
 from rafm_bench.summary import frequency_bins
 from rafm_datasets import open_prepared, stream
@@ -56,8 +61,23 @@ def test_predictions_agree_with_evaluate(
     metrics = told("evaluate", rafm_run.folder)["metrics"]
     likelihood = np.where(label > 0, score, 1 - score)
     assert metrics["log_loss"] == pytest.approx(-np.log(likelihood).mean(), rel=1e-9)
-    assert metrics["auc"] == pytest.approx(auc(score, label), abs=1e-9)
+    assert metrics["auc"] == pytest.approx(roc_auc_score(label, score), abs=1e-9)
+    assert metrics["brier"] == pytest.approx(np.mean((score - label) ** 2), rel=1e-9)
+    assert metrics["calibration"] == pytest.approx(score.mean() / label.mean())
     assert metrics == json.loads(json.dumps(rafm_run.result.test))
+
+
+def test_the_auc_of_a_large_split_is_told_with_its_error(
+    rafm_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rafm_run.result.test is not None
+    monkeypatch.setattr(ranking, "EXACT_ROWS", 100)
+    found = told("evaluate", rafm_run.folder)
+    metrics, exact = found["metrics"], rafm_run.result.test["auc"]
+    assert 0 < metrics["auc_error"] < 1e-2
+    assert metrics["auc"] == pytest.approx(exact, abs=metrics["auc_error"])
+    assert "its AUC comes from counts of scores" in found["notes"][0]
+    assert "auc_error" not in printed("evaluate", rafm_run.folder)
 
 
 def test_predictions_of_ratings_are_ratings(ratings: Path, tmp_path: Path) -> None:
@@ -168,12 +188,18 @@ def test_compare_is_relative_to_the_first_run(rafm_run: Run) -> None:
 
 
 def test_compare_notes_what_makes_runs_hard_to_compare(rafm_run: Run) -> None:
-    other = replace(rafm_run.result, data_fingerprint="x", threads=2)
+    other = replace(rafm_run.result, threads=2)
     notes = compare([rafm_run, replace(rafm_run, result=other)]).notes
     assert [note.split(":")[0] for note in notes] == [
-        "the runs are on different data",
         "the runs used different numbers of threads",
     ]
+
+
+def test_compare_refuses_runs_of_different_data(rafm_run: Run) -> None:
+    other = replace(rafm_run.result, data_fingerprint="x" * 64)
+    own = rafm_run.result.data_fingerprint[:12]
+    with pytest.raises(UserError, match=f"of data {own}, .* of data x{{12}}: their"):
+        compare([rafm_run, replace(rafm_run, result=other)])
 
 
 def test_backends_agree_with_the_reference() -> None:
@@ -187,9 +213,7 @@ def test_backends_agree_with_the_reference() -> None:
 def test_one_class_is_null_in_json_and_a_note(
     rafm_run: Run, clicks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "rafm_bench.scoring.measure", lambda *_: {"log_loss": 0.5, "auc": None}
-    )
+    monkeypatch.setattr(Meter, "metrics", lambda *_: {"log_loss": 0.5, "auc": None})
     result = told("evaluate", rafm_run.folder, "--data", clicks)
     assert result["metrics"] == {"log_loss": 0.5, "auc": None}
     assert result["notes"] == [
@@ -209,3 +233,22 @@ def test_an_id_twice_in_a_row_becomes_one_entry_of_twice_the_value(
     assert batch.values is not None
     assert set(np.diff(batch.indptr)) == {2}
     assert batch.values.reshape(-1, 2).tolist() == [[2.0, 1.0]] * batch.n_rows
+
+
+def test_a_result_without_the_newer_metrics_still_reads_and_compares(
+    rafm_run: Run, tmp_path: Path
+) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(rafm_run.folder, old)
+    result = json.loads((old / RESULT).read_text(encoding="utf-8"))
+    for metrics in (result["test"], *(one["valid"] for one in result["epochs"])):
+        del metrics["brier"], metrics["calibration"]
+    (old / RESULT).write_text(json.dumps(result), encoding="utf-8")
+    tests = [run["test"] for run in told("compare", old, rafm_run.folder)["runs"]]
+    assert [set(test) for test in tests] == [
+        {"log_loss", "auc"},
+        {"log_loss", "auc", "brier", "calibration"},
+    ]
+    page = tmp_path / "both.html"
+    assert "calibration" in printed("compare", old, rafm_run.folder, "--html", page)
+    assert "test calibration" in page.read_text(encoding="utf-8")
