@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rafm_bench.checkpoint import Standing, write_state
 from rafm_bench.config_file import config_json
 from rafm_bench.errors import Diverged, Interrupted, RunError, UserError
+from rafm_bench.lock import locked
 from rafm_bench.run import (
     CHECKPOINT,
     CONFIG,
@@ -21,11 +22,11 @@ from rafm_bench.run import (
     is_unfinished,
     resume_command,
 )
-from rafm_bench.run_lock import locked
 from rafm_bench.staging import refuse_existing, staged_folder, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from rafm_bench.config import TrainConfig
     from rafm_bench.origin import Origin
@@ -116,7 +117,7 @@ def begin_run(out: Path, origin: Origin, config: TrainConfig) -> Iterator[RunFol
     with ExitStack() as held:
         with staged_folder(out) as folder:
             (folder / CHECKPOINT).mkdir()
-            held.enter_context(locked(folder / CHECKPOINT / LOCK, out))
+            held.enter_context(_training(folder, out))
             own = portable(config)
             if config.levels is not None and own.levels is not None:
                 shutil.copyfile(config.levels, folder / own.levels)
@@ -137,8 +138,14 @@ def hold_run(folder: Path) -> Iterator[None]:
         )
     with ExitStack() as held:
         with writing(folder):
-            held.enter_context(locked(folder / CHECKPOINT / LOCK, folder))
+            held.enter_context(_training(folder, folder))
         yield
+
+
+def _training(folder: Path, name: Path) -> AbstractContextManager[None]:
+    """Hold the lock of the run in `folder`, which messages call `name`."""
+    busy = f"{name} is being trained by {{holder}}; wait for it, or stop it"
+    return locked(folder / CHECKPOINT / LOCK, busy)
 
 
 def is_finished(folder: Path) -> bool:

@@ -45,9 +45,7 @@ def tune(search: Search, report: Reporter, execution: Execution = STANDARD) -> N
     Interrupted                       on Ctrl-C; what is done stays
     """
     search.folder("").mkdir(parents=True, exist_ok=True)
-    busy = (
-        f"{search.out}: another process is at work there; wait, or choose another --out"
-    )
+    busy = f"{search.out}: {{holder}} is at work there; wait, or choose another --out"
     with locked(search.out / ".lock", busy):
         report.say(search.plan())
         try:
