@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class Scored(NamedTuple):
 
 
 def chunks_of(
-    model: Model, data: PreparedData, split: str, chunk_rows: int, **order: int
+    model: Model, data: PreparedData, split: str, chunk_rows: int, **order: Any
 ) -> Iterator[Batch]:
     """Read a split as `stream` does, as batches that hold what the model reads."""
     with_fields = model.name in FIELD_MODELS
