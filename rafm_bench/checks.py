@@ -7,6 +7,7 @@ caller, who knows where the value came from, puts the beginning before it.
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, TypeVar
 
 from rafm_bench.errors import UserError
@@ -81,6 +82,25 @@ def wholes(at_least: int) -> Callable[[object], tuple[int, ...]]:
         return tuple(whole(at_least)(part) for part in listed)
 
     return check
+
+
+def size(value: object) -> int:
+    """Check a number of bytes: a whole number, or text such as 500MB or 2GiB."""
+    found = re.fullmatch(
+        r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i)?B?", str(value), re.IGNORECASE
+    )
+    if not found:
+        raise UserError(f"must be a size such as 500MB or 2GiB, got {value!r}")
+    number, prefix, binary = found.groups()
+    power = " KMGT".index(prefix.upper() or " ")
+    return int(float(number) * (1024 if binary else 1000) ** power)
+
+
+def interval(value: object) -> str:
+    """Check a time such as 30s, 5m or 2h, or a number of steps such as 1000steps."""
+    if not re.fullmatch(r"[1-9][0-9]{0,8}(s|m|h|steps)", str(value)):
+        raise UserError(f"must be like 30s, 5m, 2h or 1000steps, got {value!r}")
+    return str(value)
 
 
 def ranks(value: object) -> tuple[int, ...]:

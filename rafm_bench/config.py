@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import Field, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from rafm_bench import checks
 from rafm_bench.errors import UserError, door
+from rafm_bench.options import check_fields
+from rafm_bench.options import choice as _choice
+from rafm_bench.options import option as _option
 from rafm_kernels import (
     L2_SCOPES,
     LOSSES,
@@ -20,8 +23,6 @@ from rafm_kernels import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from rafm_kernels import (
         L2Scope,
         Loss,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     )
     from rafm_kernels.parameters import ParameterType
 
-    Check = Callable[[object], object]
+Validation = Literal["split", "progressive"]
 
 DEFAULT_RANKS = {
     "fm": (32,),
@@ -41,15 +42,6 @@ DEFAULT_RANKS = {
     "mrma": (8, 32),
     "ffm": (4,),
 }
-
-
-def _option(check: Check, form: str, help_text: str) -> dict[str, Any]:
-    """Make a field's metadata: its check, the form of its value, its help text."""
-    return {"check": check, "form": form, "help": help_text}
-
-
-def _choice(known: Sequence[str], help_text: str) -> dict[str, Any]:
-    return _option(checks.choice(*known), "|".join(known), help_text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +192,23 @@ class TrainConfig:
             "Stop after N epochs without a better validation loss; 0 is never.",
         ),
     )
+    validation: Validation = field(
+        default="split",
+        metadata=_choice(
+            ("split", "progressive"),
+            "What the best epoch is chosen by: validation rows, or in one epoch the "
+            "loss of each training row before its own step.",
+        ),
+    )
+    init_from: str | None = field(
+        default=None,
+        metadata=_option(
+            checks.optional(checks.text),
+            "RUN",
+            "Start from the weights of a finished run of the same data, model and "
+            "ranks.",
+        ),
+    )
     seed: int = field(
         default=0,
         metadata=_option(
@@ -209,9 +218,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check every value, then the values against each other."""
-        for option in fields(self):
-            value = check_value(option, getattr(self, option.name), f"`{option.name}`")
-            object.__setattr__(self, option.name, value)
+        check_fields(self)
         if not self.ranks:
             object.__setattr__(self, "ranks", DEFAULT_RANKS.get(self.model, ()))
         with door():
@@ -219,6 +226,11 @@ class TrainConfig:
             self.make_optimizer()
             check_rank_rule_fits(self.model, self.rank_rule)
         _check_rank_rule(self)
+        if self.validation == "progressive" and self.epochs > 1:
+            raise UserError(
+                "--validation progressive scores each row before training ever saw it, "
+                f"so for one epoch, got --epochs {self.epochs}; give --epochs 1"
+            )
 
     def make_optimizer(self) -> Optimizer:
         """Return the optimizer that the options describe."""
@@ -232,14 +244,6 @@ class TrainConfig:
             beta=self.beta,
             initial_accumulator=self.initial_accumulator,
         )
-
-
-def check_value(option: Field[Any], value: object, where: str) -> object:
-    """Return `value` as `option` types it; `where` begins the sentence of the error."""
-    try:
-        return option.metadata["check"](value)
-    except UserError as error:
-        raise UserError(f"{where} {error}") from None
 
 
 def _check_rank_rule(config: TrainConfig) -> None:

@@ -8,8 +8,9 @@ import tomllib
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from rafm_bench.config import TrainConfig, check_value
+from rafm_bench.config import TrainConfig
 from rafm_bench.errors import UserError
+from rafm_bench.options import check_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +26,7 @@ def make_config(file: Path | None, flags: Mapping[str, object]) -> TrainConfig:
 def read_config_values(file: Path) -> dict[str, Any]:
     """Read and check the options in a TOML or JSON file (RUN/config.json is one).
 
-    A relative `levels` path is taken relative to the file's own folder.
+    A relative path (`levels`, `init_from`) is relative to the file's own folder.
     """
     written = _parse(file)
     options = {one.name: one for one in fields(TrainConfig)}
@@ -40,8 +41,9 @@ def read_config_values(file: Path) -> dict[str, Any]:
         key: check_value(options[key], value, f"{_place(file, source, key)}: `{key}`")
         for key, value in written.items()
     }
-    if isinstance(values.get("levels"), str):
-        values["levels"] = str(file.parent / str(values["levels"]))
+    for key in ("levels", "init_from"):
+        if isinstance(values.get(key), str):
+            values[key] = str(file.parent / str(values[key]))
     return values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,17 @@ class RunError(RuntimeError):
     """A run that failed though its arguments were sound: one sentence with the mend."""
 
 
+class Diverged(RunError):
+    """Training whose loss or a weight stopped being finite, as it always would."""
+
+
 class Interrupted(Exception):
-    """A stop by Ctrl-C, with a word on what is left behind."""
+    """A stop by Ctrl-C or another signal, with a word on what is left behind."""
+
+    def __init__(self, message: str, number: int = signal.SIGINT) -> None:
+        """Take the message, and the number of the signal."""
+        super().__init__(message)
+        self.number = number
 
 
 @contextmanager

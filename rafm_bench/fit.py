@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rafm_bench.errors import RunError
-from rafm_bench.metrics import selection_loss
+from rafm_bench.engine import choose_engine, diverged
+from rafm_bench.metrics import progressive_metrics, selection_loss
 from rafm_bench.run import Epoch
-from rafm_bench.scoring import CHUNK_ROWS, Scorer, chunks_of, measure_split
+from rafm_bench.scoring import Scorer, measure_split
 from rafm_datasets import stream
 from rafm_kernels import Batch, Parameters, init_parameters, init_state, make_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from rafm_bench.checkpoint import Standing
+    from rafm_bench.config import TrainConfig
+    from rafm_bench.course import Course
     from rafm_bench.job import Job
+    from rafm_bench.metrics import Metrics
     from rafm_kernels import TrainState
 
 
@@ -34,26 +37,24 @@ class Fitted(NamedTuple):
     epochs: tuple[Epoch, ...]
 
 
-def fit(job: Job) -> Fitted:
+def fit(course: Course) -> Fitted:
     """Train until epochs or patience run out; of equal epochs the earlier is best.
 
-    Memory: the parameters, what the optimizer keeps, and a copy of the best parameters.
+    Memory: the parameters, what the optimizer keeps, and for small models a copy of
+    the best parameters.
     """
-    config = job.config
-    parameters = init_parameters(job.model, config.seed, config.dtype)
-    state = init_state(job.model, job.optimizer, parameters)
-    epochs: list[Epoch] = []
-    least, best, kept = math.inf, 0, parameters
-    for number in range(1, config.epochs + 1):
-        epochs.append(_run_epoch(job, state, number))
-        loss = selection_loss(job.model.loss, epochs[-1].valid)
-        if is_best := loss < least:
-            least, best = loss, number
-            kept = Parameters(*(array.copy() for array in parameters))
-        job.report.say(_summary(epochs[-1], is_best=is_best))
-        if config.patience and number - best >= config.patience:
-            break
-    return Fitted(kept, best, tuple(epochs))
+    standing, state = course.standing, course.state
+    while state is not None and not _is_over(standing, course.job.config):
+        if not standing.passed:
+            _pass(course, state)
+        _validate(course, state)
+    return Fitted(course.end(), standing.best, tuple(standing.epochs))
+
+
+def _is_over(standing: Standing, config: TrainConfig) -> bool:
+    done = len(standing.epochs)
+    waited = done - standing.best
+    return done >= config.epochs or bool(config.patience and waited >= config.patience)
 
 
 def scorer(job: Job, parameters: Parameters) -> Scorer:
@@ -82,46 +83,52 @@ def warm_up(job: Job) -> float:
     return seconds
 
 
-def _run_epoch(job: Job, state: TrainState, number: int) -> Epoch:
+def _pass(course: Course, state: TrainState) -> None:
+    """Train on each row that is left of the running epoch."""
+    job, standing = course.job, course.standing
+    stage = f"epoch {standing.epoch}/{job.config.epochs}"
     started = time.perf_counter()
-    losses, n_rows = _train_pass(job, state, number)
-    seconds = time.perf_counter() - started
-    now = scorer(job, state.parameters)
-    stage = f"epoch {number}, validation"
-    valid = measure_split(now, job.data, "valid", job.report, stage)
-    return Epoch(
-        epoch=number,
-        train_loss=losses[0],
-        level_losses=losses[1:],
-        valid=valid,
-        seconds=seconds,
-        rows_per_second=n_rows / seconds,
-        valid_seconds=time.perf_counter() - started - seconds,
-    )
-
-
-def _train_pass(
-    job: Job, state: TrainState, number: int
-) -> tuple[tuple[float, ...], int]:
-    """Train on each row once; return the mean losses (all, each B_1k), and rows."""
-    config, total, done = job.config, job.data.rows("train"), 0
-    chunk_rows = max(1, CHUNK_ROWS // config.batch_size) * config.batch_size
-    sums = np.zeros(1 + job.model.layout.n_levels)
-    order = {"seed": config.seed, "epoch": number - 1}
-    for batch in chunks_of(job.model, job.data, "train", chunk_rows, **order):
-        before = int(state.step[0])
-        trained = job.backend.train(
-            job.model, state, job.optimizer, batch, config.batch_size, config.threads
+    for part in choose_engine(job)(job, state, standing.epoch, standing.at):
+        course.advance(part, time.perf_counter() - started)
+        loss = standing.sums[0] / standing.rows
+        job.report(
+            stage, standing.rows, job.data.rows("train"), "rows", f"loss {loss:.4f}"
         )
-        if trained.bad_step >= 0:
-            raise RunError(_diverged(job, number, before + trained.bad_step + 1))
-        sums += [trained.loss_sum, *trained.level_loss_sums]
-        done += batch.n_rows
-        stage = f"epoch {number}/{config.epochs}"
-        job.report(stage, done, total, "rows", f"loss {sums[0] / done:.4f}")
+        course.pause()
+        started = time.perf_counter()
     if not all(_finite(array) for array in state.parameters):
-        raise RunError(_diverged(job, number, int(state.step[0])))
-    return tuple((sums / done).tolist()), done
+        raise diverged(job, standing.epoch, int(state.step[0]))
+    standing.passed = True
+
+
+def _validate(course: Course, state: TrainState) -> None:
+    """Measure the epoch whose rows are done, keep it when it is the best, count it."""
+    job, standing = course.job, course.standing
+    started = time.perf_counter()
+    losses = [loss / standing.rows for loss in standing.sums]
+    valid = _measure(course.watched, state.parameters, losses[0], standing.epoch)
+    epoch = Epoch(
+        epoch=standing.epoch,
+        train_loss=losses[0],
+        level_losses=tuple(losses[1:]),
+        valid=valid,
+        seconds=standing.seconds,
+        rows_per_second=standing.rows / standing.seconds,
+        valid_seconds=time.perf_counter() - started,
+    )
+    loss = selection_loss(job.model.loss, valid)
+    is_best = loss < standing.least
+    course.end_epoch(epoch, loss if is_best else None)
+    job.report.say(_summary(epoch, is_best=is_best))
+
+
+def _measure(job: Job, parameters: Parameters, loss: float, number: int) -> Metrics:
+    """Measure validation rows, or take the mean loss of rows before their own step."""
+    if job.config.validation == "progressive":
+        return progressive_metrics(job.model.loss, loss)
+    now = scorer(job, parameters)
+    stage = f"epoch {number}, validation"
+    return measure_split(now, job.data, "valid", job.report, stage)
 
 
 def _finite(array: NDArray[np.floating]) -> bool:
@@ -139,13 +146,4 @@ def _summary(epoch: Epoch, *, is_best: bool) -> str:
         f"epoch {epoch.epoch:>3}  train {epoch.train_loss:.4f}  valid {valid}  "
         f"{epoch.seconds:.1f} s  {epoch.rows_per_second:,.0f} rows/s"
         f"{'  best' if is_best else ''}"
-    )
-
-
-def _diverged(job: Job, epoch: int, step: int) -> str:
-    config = job.config
-    return (
-        f"the loss or a weight is not finite at step {step:,} (epoch {epoch}) with "
-        f"{config.optimizer} at learning rate {config.learning_rate:g}; try "
-        f"--learning-rate {min(0.1, config.learning_rate / 10):g}"
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rafm_bench.config import TrainConfig
 from rafm_bench.counts import level_counts
 from rafm_bench.errors import UserError, door
+from rafm_bench.execution import STANDARD, Execution
 from rafm_bench.levels import read_levels
 from rafm_kernels import FIELD_MODELS, Model, Optimizer, check_fields_fit, load_backend
 from rafm_kernels import make_layout as kernels_layout
@@ -35,17 +36,24 @@ class Job:
     optimizer: Optimizer
     backend: Backend
     report: Reporter
+    execution: Execution
 
 
-def make_job(config: TrainConfig, data: PreparedData, report: Reporter) -> Job:
+def make_job(
+    config: TrainConfig,
+    data: PreparedData,
+    report: Reporter,
+    execution: Execution = STANDARD,
+) -> Job:
     """Make a job; UserError where config and data do not go together."""
     loss = _loss(config, data)
     config = replace(config, loss=loss)
-    for split in ("train", "valid"):
+    needed = ("train",) if config.validation == "progressive" else ("train", "valid")
+    for split in needed:
         if split not in data.splits:
             raise UserError(
                 f"{data.folder}: split {split} holds no rows, and training needs them; "
-                "prepare the data with rows in train and valid"
+                f"prepare the data with rows in {' and '.join(needed)}"
             )
     if config.threads > 1 and config.backend == "numba":
         report.say("backend numba uses one thread; numba-parallel uses --threads")
@@ -59,6 +67,7 @@ def make_job(config: TrainConfig, data: PreparedData, report: Reporter) -> Job:
             optimizer=config.make_optimizer(),
             backend=load_backend(config.backend),
             report=report,
+            execution=execution,
         )
 
 

@@ -6,6 +6,7 @@ the scores, 4 for the labels, and about 24 more while the AUC sorts them.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,6 +87,13 @@ def selection_loss(loss: str, metrics: Metrics) -> float:
     value = metrics[SELECTION[loss]]
     assert value is not None  # only the AUC can be missing
     return value
+
+
+def progressive_metrics(loss: str, mean_loss: float) -> Metrics:
+    """Return the metrics of rows that were each scored before their own step."""
+    if loss == "log":
+        return {"log_loss": mean_loss}
+    return {"rmse": math.sqrt(mean_loss), "square_loss": mean_loss}
 
 
 def notes_on(metrics: Metrics, split: str) -> list[str]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rafm_bench.errors import RunError, UserError, door
-from rafm_bench.staging import umask
+from rafm_bench.errors import UserError, door
+from rafm_bench.staging import staged_file
+from rafm_bench.tensor_file import write_tensors
 from rafm_kernels import (
     Model,
     Parameters,
@@ -33,20 +34,14 @@ class SavedModel(NamedTuple):
     data_fingerprint: str
 
 
-def save_model(file: Path, saved: SavedModel) -> None:
-    """Write a model file; RunError when the disk does not take it."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+def save_model(file: Path, saved: SavedModel) -> str:
+    """Write a model file whole or not at all; return its SHA-256 in hex.
 
-    arrays = arrays_of(saved)
+    Nothing is copied in memory. RunError when the disk does not take it.
+    """
     metadata = {METADATA_KEY: json.dumps(describe_model(saved))}
-    try:
-        save_file(arrays, file, metadata=metadata)
-    except SafetensorError as error:  # what the disk said is in its text only
-        raise RunError(
-            f"cannot write {file}: {error}; free some space, or choose another place"
-        ) from error
-    file.chmod(0o666 & ~umask())  # it is made for its owner alone
+    with staged_file(file) as temporary:
+        return write_tensors(temporary, arrays_of(saved), metadata)
 
 
 def arrays_of(saved: SavedModel) -> dict[str, Any]:

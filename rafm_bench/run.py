@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from rafm_bench.config import TrainConfig
 from rafm_bench.config_file import config_json, read_config_values
 from rafm_bench.cost import Cost
 from rafm_bench.errors import UserError
+from rafm_bench.staging import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +26,7 @@ MODEL, CONFIG, HISTORY, RESULT = (
     "history.csv",
     "result.json",
 )
+PROGRESS, CHECKPOINT = "progress.csv", "checkpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class RunResult:
     """What result.json holds; `test` is measured once, at the best epoch.
 
     `n_nonzero` of the `n_parameters` numbers are not exactly 0.
+    `init_sha256` is of the model file in the run that training started from.
     A model that was imported has no epochs: `epochs` is empty and `best_epoch` 0.
     """
 
@@ -76,6 +80,8 @@ class RunResult:
     compile_seconds: float
     peak_memory_bytes: int
     versions: dict[str, str]
+    init_from: str | None = None
+    init_sha256: str = ""
     result_version: int = RESULT_VERSION
 
     @property
@@ -97,20 +103,41 @@ class Run:
 def write_run(folder: Path, config: TrainConfig, result: RunResult) -> None:
     """Write config, history and result of a run into its folder."""
     (folder / CONFIG).write_text(config_json(config), encoding="utf-8")
-    text = json.dumps(asdict(result), indent=2, allow_nan=False)
-    (folder / RESULT).write_text(text + "\n", encoding="utf-8")
-    if not result.epochs:
-        return
-    rows = [_history_row(epoch) for epoch in result.epochs]
-    with (folder / HISTORY).open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.DictWriter(handle, rows[0], lineterminator="\n")
+    write_result(folder, result)
+
+
+def write_result(folder: Path, result: RunResult) -> None:
+    """Write history and then result of a run, each whole: with it the run is finished.
+
+    Raises
+    ------
+    RunError                          when the disk does not take them
+    """
+    if result.epochs:
+        rows = [_history_row(epoch) for epoch in result.epochs]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+        write_text(folder / HISTORY, text.getvalue())
+    write_text(
+        folder / RESULT, json.dumps(asdict(result), indent=2, allow_nan=False) + "\n"
+    )
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a folder is a run whose training was begun and has not ended."""
+    return (folder / CHECKPOINT).is_dir() and not (folder / RESULT).is_file()
 
 
 def read_run(folder: Path) -> Run:
     """Read a finished run; UserError when the folder is not one."""
     file = folder / RESULT
+    if is_unfinished(folder):
+        raise UserError(
+            f"{folder}: not a finished run; finish it by `rafm-bench train --resume "
+            f"{folder}`"
+        )
     if not file.is_file():
         raise UserError(
             f"{folder}: not a finished run (it has no {RESULT}); pass the folder that "
@@ -130,13 +157,19 @@ def _read_result(file: Path) -> RunResult:
                 f"{RESULT_VERSION}, the newest this version reads; upgrade rafm-bench"
             )
         nested = {
-            "epochs": [_read(Epoch, epoch) for epoch in written["epochs"]],
+            "epochs": [epoch_of(epoch) for epoch in written["epochs"]],
             "predicted_cost": _read(Cost, written["predicted_cost"]),
         }
         result: RunResult = _read(RunResult, written | nested)
     except (json.JSONDecodeError, KeyError, TypeError):
         raise UserError(f"{file}: damaged; train the run again") from None
     return result
+
+
+def epoch_of(written: dict[str, Any]) -> Epoch:
+    """Return an epoch from what JSON made of it."""
+    epoch: Epoch = _read(Epoch, written)
+    return epoch
 
 
 def _read(noun: Any, written: dict[str, Any]) -> Any:

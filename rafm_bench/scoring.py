@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from rafm_bench.errors import RunError, UserError
+from rafm_bench.errors import Diverged, UserError
 from rafm_bench.metrics import measure
 from rafm_datasets import stream, stream_encoded
 from rafm_kernels import FIELD_MODELS, Batch, merge_duplicates
@@ -115,7 +115,7 @@ def measure_split(
     scored = score_split(scorer, data, split, report, stage)
     finite = np.isfinite(scored.scores)
     if not finite.all():
-        raise RunError(
+        raise Diverged(
             f"{int(np.count_nonzero(~finite)):,} of {finite.size:,} scores of split "
             f"{split} are not finite; train with a smaller --learning-rate"
         )

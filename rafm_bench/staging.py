@@ -31,21 +31,21 @@ def refuse_existing(folder: Path) -> None:
 def staged_folder(folder: Path) -> Iterator[Path]:
     """Give a temporary folder beside `folder`, renamed to it when all went well."""
     refuse_existing(folder)
-    with _writing(folder):
+    with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = tempfile.mkdtemp(
             prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent
         )
     temporary = Path(made)
     try:
-        with _filling(folder):
+        with filling(folder):
             temporary.chmod(0o777 & ~umask())
             yield temporary
             for file in temporary.rglob("*"):
-                _sync(file)
+                sync(file)
             refuse_existing(folder)
             temporary.rename(folder)
-            _sync(folder.parent)
+            sync(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -54,24 +54,24 @@ def staged_folder(folder: Path) -> Iterator[Path]:
 def staged_file(file: Path) -> Iterator[Path]:
     """Give a temporary name beside `file` that replaces it when all went well."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    with _writing(file):
+    with writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()
     try:
-        with _filling(file):
+        with filling(file):
             yield temporary
-            _sync(temporary)
+            sync(temporary)
             temporary.replace(file)
-            _sync(file.parent)
+            sync(file.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Take a place that cannot be written to as the user's to mend."""
     try:
-        with _filling(path):
+        with filling(path):
             yield
     except OSError as error:
         raise UserError(
@@ -80,7 +80,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _filling(path: Path) -> Iterator[None]:
+def filling(path: Path) -> Iterator[None]:
     """Take a disk that is full or broken as a failure of the run."""
     try:
         yield
@@ -99,7 +99,8 @@ def write_text(file: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """See that a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,22 +1,24 @@
-"""Train a model on prepared data and write the run: whole, or not at all."""
+"""Train a model on prepared data, in a run that is made at once and can be resumed."""
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rafm_bench.cost import predict_cost
-from rafm_bench.errors import leaving
+from rafm_bench.course import Course
+from rafm_bench.execution import STANDARD, Execution
 from rafm_bench.fit import fit, scorer, warm_up
 from rafm_bench.job import Job, make_job
-from rafm_bench.memory import forget_peak_memory, peak_memory_bytes
+from rafm_bench.memory import forget_peak_memory
 from rafm_bench.metrics import Metrics, notes_on
-from rafm_bench.model_file import SavedModel, save_model
-from rafm_bench.run import MODEL, Run, RunResult, read_run, write_run
+from rafm_bench.origin import origin_of
+from rafm_bench.run import Run, RunResult, read_run, write_result
+from rafm_bench.run_folder import RunFolder, begin_run, portable, refuse_taken
 from rafm_bench.scoring import measure_split
-from rafm_bench.staging import refuse_existing, staged_folder
+from rafm_bench.states import start_of
+from rafm_bench.stopping import Stopped, stop_on_signals
 from rafm_bench.versions import versions
 from rafm_kernels import count_nonzero
 
@@ -27,15 +29,22 @@ if TYPE_CHECKING:
     from rafm_datasets import PreparedData
 
 
-def train(config: TrainConfig, data: PreparedData, out: Path, report: Reporter) -> Run:
+def train(
+    config: TrainConfig,
+    data: PreparedData,
+    out: Path,
+    report: Reporter,
+    execution: Execution = STANDARD,
+) -> Run:
     """Train, keep the best epoch by validation loss, score the test split once.
 
     Parameters
     ----------
     config : what to train, and how
     data : prepared data with rows in train and valid
-    out : folder to write; must not exist, and appears only when all is done
+    out : folder to write; must not exist; it is finished when it holds result.json
     report : told of the progress
+    execution : how it is carried out, which changes no result
 
     Returns
     -------
@@ -44,24 +53,41 @@ def train(config: TrainConfig, data: PreparedData, out: Path, report: Reporter) 
     Raises
     ------
     UserError                         when `out` exists, or config and data do not fit
-    RunError                          when the loss stops being finite
-    Interrupted                       on Ctrl-C; nothing is left behind
+    RunError                          when the loss stops being finite: nothing is left
+    Interrupted                       by a signal; `resume` goes on where it was
     """
-    refuse_existing(out)
+    refuse_taken(out)
     forget_peak_memory()
-    job = make_job(config, data, report)
-    nothing = f"nothing is left of {out}, which appears when training ends"
-    with leaving(nothing), staged_folder(out) as folder:
-        compile_seconds = warm_up(job)
-        fitted = fit(job)
-        best = SavedModel(job.model, fitted.parameters, data.fingerprint)
-        save_model(folder / MODEL, best)
-        result = _result(job, fitted, compile_seconds)
-        write_run(folder, _portable(job.config, folder), result)
-    return read_run(out)
+    job = make_job(with_full_paths(config), data, report, execution)
+    origin = origin_of(job, portable(job.config), start_of(job))
+    with begin_run(out, origin, job.config) as place:
+        return carry_out(job, place)
 
 
-def _result(job: Job, fitted: Fitted, compile_seconds: float) -> RunResult:
+def carry_out(job: Job, place: RunFolder) -> Run:
+    """Train from the checkpoint of a run's folder to its end; see `train`."""
+    compile_seconds = warm_up(job)
+    with stop_on_signals() as stop, Course(job, place, stop) as course:
+        try:
+            fitted = fit(course)
+            result = _result(course, fitted, compile_seconds)
+        except Stopped:
+            raise course.interrupted() from None
+        course.publish()
+        write_result(place.folder, result)
+    place.finish()
+    return read_run(place.folder)
+
+
+def with_full_paths(config: TrainConfig) -> TrainConfig:
+    """Name the run to start from by its full path, which a run's folder may keep."""
+    if config.init_from is None:
+        return config
+    return replace(config, init_from=str(Path(config.init_from).resolve()))
+
+
+def _result(course: Course, fitted: Fitted, compile_seconds: float) -> RunResult:
+    job = course.watched
     config, data, layout = job.config, job.data, job.model.layout
     valid = fitted.epochs[fitted.best_epoch - 1].valid
     test, notes = _test(job, fitted)
@@ -86,8 +112,10 @@ def _result(job: Job, fitted: Fitted, compile_seconds: float) -> RunResult:
         test=test,
         notes=(*notes_on(valid, "valid"), *notes),
         compile_seconds=compile_seconds,
-        peak_memory_bytes=peak_memory_bytes(),
+        peak_memory_bytes=course.peak_memory(),
         versions=versions(),
+        init_from=config.init_from,
+        init_sha256=course.place.origin.start,
     )
 
 
@@ -98,12 +126,3 @@ def _test(job: Job, fitted: Fitted) -> tuple[Metrics | None, list[str]]:
     best = scorer(job, fitted.parameters)
     test = measure_split(best, job.data, "test", job.report, "test")
     return test, notes_on(test, "test")
-
-
-def _portable(config: TrainConfig, folder: Path) -> TrainConfig:
-    """Copy the levels file into the run, so that its config.json stands by itself."""
-    if config.levels is None:
-        return config
-    name = "levels" + Path(config.levels).suffix
-    shutil.copyfile(config.levels, folder / name)
-    return replace(config, levels=name)

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rafm_bench.config import TrainConfig, check_value
+from rafm_bench import checks
+from rafm_bench.config import TrainConfig
+from rafm_bench.errors import UserError
+from rafm_bench.execution import Execution
+from rafm_bench.options import check_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,12 +105,10 @@ class SizeInBytes(click.ParamType[Any]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Any:
         """Return the bytes."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", value, re.IGNORECASE)
-        if not found:
-            self.fail(f"must be a size such as 500MB or 2GiB, got {value!r}", param)
-        number, prefix, binary = found.groups()
-        power = " KMGT".index(prefix.upper() or " ")
-        return int(float(number) * (1024 if binary else 1000) ** power)
+        try:
+            return checks.size(value)
+        except UserError as error:
+            self.fail(str(error), param)
 
 
 def config_options(*names: str) -> Callable[[Any], Any]:
@@ -114,8 +116,16 @@ def config_options(*names: str) -> Callable[[Any], Any]:
 
     A flag that is not given arrives as None.
     """
-    chosen = [one for one in fields(TrainConfig) if not names or one.name in names]
+    known = fields(TrainConfig)
+    return _flags_of([one for one in known if not names or one.name in names])
 
+
+def execution_options() -> Callable[[Any], Any]:
+    """Make the decorator that adds the flags of Execution, as `config_options` does."""
+    return _flags_of(list(fields(Execution)))
+
+
+def _flags_of(chosen: list[Field[Any]]) -> Callable[[Any], Any]:
     def decorate(function: Any) -> Any:
         for option in reversed(chosen):
             function = click.option(

@@ -30,7 +30,7 @@ COMMANDS = (
     "import",
     "backends",
 )
-USER_MISTAKE, FAILURE, INTERRUPT = 2, 1, 130
+USER_MISTAKE, FAILURE, INTERRUPT, BY_SIGNAL = 2, 1, 130, 128
 
 
 class Program(click.Group):
@@ -48,7 +48,7 @@ class Program(click.Group):
         return command if isinstance(command, click.Command) else None
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run; exit 0, or with a line on stderr 2 (user), 1 (failure), 130 (Ctrl-C)."""
+        """Run; exit 0, or 2 (user), 1 (failure), 130 or 143 (signals), with a line."""
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
         except Exception as error:
@@ -89,7 +89,7 @@ def _judge(error: Exception) -> tuple[int, str]:
             where = f"{error.filename}: " if error.filename else ""
             return FAILURE, f"{where}{error.strerror or error}"
         case Interrupted():
-            return INTERRUPT, str(error)
+            return BY_SIGNAL + error.number, str(error)
         case click.Abort():
             return INTERRUPT, "interrupted; nothing was written"
     raise error

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load_file, save_file
 
+from rafm_bench import engine, states
 from rafm_bench import fit as fit_module
 from rafm_bench.compare import compare
 from rafm_bench.config import TrainConfig
@@ -21,7 +22,7 @@ from rafm_bench.errors import Interrupted, RunError, UserError
 from rafm_bench.evaluate import evaluate
 from rafm_bench.model_file import load_model
 from rafm_bench.progress import Silent
-from rafm_bench.run import CONFIG, HISTORY, MODEL, RESULT, Run, read_run
+from rafm_bench.run import CONFIG, HISTORY, MODEL, PROGRESS, RESULT, Run, read_run
 from rafm_bench.tables import show_comparison
 from rafm_bench.train import train
 from rafm_datasets import PreparedData, PrepareOptions, open_prepared, prepare, stream
@@ -41,11 +42,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FILES = [CONFIG, HISTORY, MODEL, RESULT]
+FILES = [CONFIG, HISTORY, MODEL, PROGRESS, RESULT]
 SMALL = TrainConfig(ranks=(2, 8), epochs=2, batch_size=64)
 
 
-def test_a_run_holds_its_four_files_and_reads_back(rafm_run: Run) -> None:
+def test_a_run_holds_its_files_and_reads_back(rafm_run: Run) -> None:
     assert sorted(file.name for file in rafm_run.folder.iterdir()) == sorted(FILES)
     assert read_run(rafm_run.folder) == rafm_run
 
@@ -106,7 +107,7 @@ def test_the_same_seed_writes_the_same_bytes_with_any_threads_and_chunks(
 ) -> None:
     train(SMALL, click_data, tmp_path / "a", Silent())
     train(replace(SMALL, threads=2), click_data, tmp_path / "b", Silent())
-    monkeypatch.setattr(fit_module, "CHUNK_ROWS", 100)
+    monkeypatch.setattr(engine, "CHUNK_ROWS", 100)
     train(SMALL, click_data, tmp_path / "c", Silent())
     threads = replace(SMALL, backend="numba-parallel", threads=2)
     train(threads, click_data, tmp_path / "d", Silent())
@@ -214,7 +215,7 @@ def test_a_weight_that_is_not_finite_at_the_end_of_an_epoch_stops_training(
         return parameters
 
     assert click_data.train_counts()[-1] == 0
-    monkeypatch.setattr(fit_module, "init_parameters", spoilt)
+    monkeypatch.setattr(states, "init_parameters", spoilt)
     with pytest.raises(
         RunError, match=r"a weight is not finite at step 50 \(epoch 1\)"
     ):

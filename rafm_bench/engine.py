@@ -1,0 +1,86 @@
+"""What makes an epoch's steps: a generator that stops where the state is whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from rafm_bench.errors import Diverged
+from rafm_bench.scoring import CHUNK_ROWS, chunks_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rafm_bench.job import Job
+    from rafm_kernels import TrainState
+
+
+class Advance(NamedTuple):
+    """A part of an epoch that is done; the state holds all of it, and no more.
+
+    Attributes
+    ----------
+    at : where the epoch goes on: rows done of it (one machine), or rounds (shards)
+    rows : rows of this part
+    loss_sum : sum over them of the loss, each scored before its own step
+    level_loss_sums : float64[n_levels]   the same of every B_1k
+    """
+
+    at: int
+    rows: int
+    loss_sum: float
+    level_loss_sums: NDArray[np.float64]
+
+
+class Engine(Protocol):
+    """Trains an epoch, changing the state in place.
+
+    The steps after an `Advance`, and what they tell, depend on the job's config, the
+    state and `at` alone: an epoch that starts anew at any `at` goes on as if it had
+    never stopped.
+    """
+
+    def __call__(
+        self, job: Job, state: TrainState, epoch: int, start: int
+    ) -> Iterator[Advance]:
+        """Train epoch number `epoch`, from 1, from `start`, the `at` of an `Advance`.
+
+        Raises
+        ------
+        Diverged                      by `diverged`, when a loss or weight is not finite
+        """
+
+
+def choose_engine(job: Job) -> Engine:
+    """Return the engine that the job's config asks for."""
+    return one_machine
+
+
+def one_machine(
+    job: Job, state: TrainState, epoch: int, start: int
+) -> Iterator[Advance]:
+    """Train on the rows of an epoch in their order, chunk by chunk; see `Engine`."""
+    config, at = job.config, start
+    chunk_rows = max(1, CHUNK_ROWS // config.batch_size) * config.batch_size
+    order = {"seed": config.seed, "epoch": epoch - 1, "start_row": start}
+    for batch in chunks_of(job.model, job.data, "train", chunk_rows, **order):
+        before = int(state.step[0])
+        done = job.backend.train(
+            job.model, state, job.optimizer, batch, config.batch_size, config.threads
+        )
+        if done.bad_step >= 0:
+            raise diverged(job, epoch, before + done.bad_step + 1)
+        at += batch.n_rows
+        yield Advance(at, batch.n_rows, done.loss_sum, done.level_loss_sums)
+
+
+def diverged(job: Job, epoch: int, step: int) -> Diverged:
+    """Return the error of a loss or weight that is not finite at a step, from 1."""
+    config = job.config
+    return Diverged(
+        f"the loss or a weight is not finite at step {step:,} (epoch {epoch}) with "
+        f"{config.optimizer} at learning rate {config.learning_rate:g}; try "
+        f"--learning-rate {min(0.1, config.learning_rate / 10):g}"
+    )
