@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from rafm_datasets.arrays import entries_of
+from rafm_datasets.arrays import entries_of, numbers_of
 from rafm_datasets.rows import Rows
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class ColumnStore:
         """As in `Store`."""
         n_rows, columns = len(table), {}
         for name in table.column_names:
-            values = table[name].to_numpy()
+            values = numbers_of(table[name])
             if name == "label":
                 self._labels[first : first + n_rows] = values
                 continue
@@ -116,14 +116,14 @@ class ListStore:
 def rows_of_lists(table: pa.Table) -> Rows:
     """Take the lists of a table, its columns label, ids and maybe values, as rows."""
     lists: Any = table["ids"].combine_chunks()
-    offsets = lists.offsets.to_numpy().astype(np.int64)
+    offsets = numbers_of(lists.offsets).astype(np.int64)
     offsets -= offsets[0]
     values = None
     if "values" in table.column_names:
         weights: Any = table["values"].combine_chunks()
-        values = weights.flatten().to_numpy()
-    ids = lists.flatten().to_numpy()
-    return Rows(offsets, ids, values, None, table["label"].to_numpy())
+        values = numbers_of(weights.flatten())
+    ids = numbers_of(lists.flatten())
+    return Rows(offsets, ids, values, None, numbers_of(table["label"]))
 
 
 def rows_of_columns(table: pa.Table, fields: Sequence[str], n_features: int) -> Rows:
