@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rafm_datasets.budget import default_limit as default_limit
     from rafm_datasets.description import TableDescription as TableDescription
     from rafm_datasets.description import parse_description as parse_description
     from rafm_datasets.description import read_description as read_description
@@ -87,6 +88,7 @@ _HOMES = {
     "WINDOW_GROUPS": "epoch_order",
     "WriteError": "errors",
     "decoded_bytes": "reading",
+    "default_limit": "budget",
     "encode_like": "encoding",
     "fetch_raw": "fetching",
     "find_finished": "pipeline",

@@ -107,15 +107,19 @@ def stream_bytes(
     chunk_rows: int,
     window_groups: int,
     reading: Reading,
+    *,
+    kept: bool = False,
 ) -> int:
-    """Bytes that `stream` takes at most, what it keeps from epoch to epoch included.
+    """Bytes that `stream` takes at most, with the row groups kept or not.
 
     Parameters
     ----------
     data : PreparedData
     split : str
     chunk_rows, window_groups : int
-    reading : Reading
+    reading : Reading                  its threads and windows ahead
+    kept : bool                        whether decoded row groups are to be kept; then
+                                       these are counted too
 
     Returns
     -------
@@ -126,7 +130,7 @@ def stream_bytes(
     group_rows = min(data.manifest.row_group_rows, n_rows)
     group = _bytes_of(data, split, group_rows) * _share_decoded_at_once(data)
     windows = (1 + reading.ahead) * window_bytes(data, split, window_groups)
-    if reading.kept is not None and reading.kept.holds(data, split):
+    if kept:
         places = (1 + reading.ahead) * _PLACE_BYTES * n_rows
         windows = decoded_bytes(data, split) + places
     permuting = _PERMUTING_BYTES * n_rows

@@ -40,6 +40,7 @@ from rafm_kernels.parameters import count_nonzero as count_nonzero
 from rafm_kernels.parameters import init_parameters as init_parameters
 from rafm_kernels.parameters import parameter_arrays as parameter_arrays
 from rafm_kernels.parameters import parameters_from_arrays as parameters_from_arrays
+from rafm_kernels.parameters import plain_zeros as plain_zeros
 from rafm_kernels.parameters import tables as tables
 from rafm_kernels.parameters import zero_parameters as zero_parameters
 from rafm_kernels.state import TrainState as TrainState

@@ -224,7 +224,7 @@ def test_a_stream_takes_more_for_more_windows_ahead_and_least_of_all_for_none(
 ) -> None:
     sizes = [stream_bytes(data, "train", 64, 8, Reading(1, n)) for n in (0, 1, 2)]
     assert np.diff(sizes).tolist() == [window_bytes(data, "train", 8)] * 2
-    kept = stream_bytes(data, "train", 64, 8, Reading(1, 1, Kept(data, ["train"])))
+    kept = stream_bytes(data, "train", 64, 8, Reading(), kept=True)
     assert kept > decoded_bytes(data, "train")
 
 
