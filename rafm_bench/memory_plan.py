@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rafm_bench.job import Job
+    from rafm_kernels import TrainMemory
 
 MOST_AHEAD = 2
 """Windows decoded before they are needed, where memory allows: more do not help."""
@@ -115,7 +116,7 @@ def _choices(job: Job) -> list[MemoryPlan]:
 
 
 def _plan(job: Job, ahead: int, *, keeps_rows: bool) -> MemoryPlan:
-    told = memory_of(job.model, job.optimizer, job.config.dtype)
+    told = _state_bytes(job)
     mapped = job.execution.parameters == "mmap"
     return MemoryPlan(
         limit=job.execution.memory_limit or default_limit(),
@@ -129,6 +130,10 @@ def _plan(job: Job, ahead: int, *, keeps_rows: bool) -> MemoryPlan:
         ahead=ahead,
         keeps_rows=keeps_rows,
     )
+
+
+def _state_bytes(job: Job) -> TrainMemory:
+    return memory_of(job.model, job.optimizer, job.config.dtype)
 
 
 def _rows(job: Job, ahead: int, *, keeps_rows: bool) -> int:
@@ -168,7 +173,8 @@ def _refusal(plan: MemoryPlan, job: Job) -> str:
         mends.append("--data-in disk")
     elif plan.window_groups > 1:
         mends.append(f"a --shuffle-window below {plan.window_groups}")
-    if job.execution.parameters == "memory" and plan.model + plan.optimizer > plan.rows:
+    mappable = 0 if plan.in_files else sum(_state_bytes(job))
+    if mappable and plan.total - mappable <= plan.limit:
         mends.append("--parameters mmap")
     return f"training does not fit: {plan}; {', or '.join(mends)}"
 
