@@ -69,6 +69,7 @@ def resume(
         now = origin_of(job, config, start)
         check_files(origin, now, folder)
         place = RunFolder(folder, now, worth_keeping=True)
+        place.tidy()
         with place.keeping():
             return carry_out(job, place)
 

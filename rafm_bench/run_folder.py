@@ -72,6 +72,12 @@ class RunFolder:
                 raise RunError(f"{error}; {self._left()}") from error
             raise
 
+    def tidy(self) -> None:
+        """Remove the files that a process killed here was writing."""
+        for folder in (self.folder, self.folder / CHECKPOINT):
+            for file in folder.glob(".*.tmp"):
+                file.unlink()
+
     def finish(self) -> None:
         """Remove what only a run under way needs."""
         shutil.rmtree(self.folder / CHECKPOINT, ignore_errors=True)

@@ -9,14 +9,13 @@ import json
 import subprocess
 import sys
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rafm_datasets import PrepareOptions, generate, prepare
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from rafm_datasets.files import sha256_of
 
 DRIVER = """
 import contextlib, io, json, subprocess, sys
@@ -167,3 +166,32 @@ def test_whatever_is_written_is_there_whole_or_not_at_all(
     assert code == (1 if options == "size=8k" else 2), said
     assert is_one_sentence(said, "cannot write", str(disk))
     assert left == {}
+
+
+def test_training_on_a_disk_that_fills_up_goes_on_from_its_last_checkpoint(
+    trained: dict[str, str], tmp_path: Path
+) -> None:
+    """There is room for a checkpoint and the best model, not for two checkpoints."""
+    disk = tmp_path / "disk"
+    model = (Path(trained["run"]) / "model.safetensors").stat().st_size
+    train = ("run", "train", trained["data"], "--model", "lr", "--backend", "numpy")
+    lasting = (*train, "--epochs", "3", "--patience", "0", "--out")
+    out, straight = str(disk / "out"), str(tmp_path / "straight")
+    resume = ("run", "train", "--resume", out)
+    _, done, (code, said), left, (again, _), kept, _, (resumed, _), ends = on_disk(
+        disk,
+        ("mount", f"size={4 * model}"),
+        ("run", *lasting[1:], straight),
+        ("run", *lasting[1:], out, "--checkpoint-every", "1steps"),
+        ("tree", out),
+        resume,
+        ("tree", out),
+        ("remount", "size=64m"),
+        resume,
+        ("tree", out),
+    )
+    assert (done[0], code, again, resumed) == (0, 1, 1, 0)
+    assert is_one_sentence(said, "No space left", "the last checkpoint stays", out)
+    assert left["checkpoint/state.safetensors"] == kept["checkpoint/state.safetensors"]
+    expected = sha256_of(Path(straight) / "model.safetensors")
+    assert ends["model.safetensors"] == expected
