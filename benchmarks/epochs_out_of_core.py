@@ -1,7 +1,7 @@
 """An epoch under a memory limit, and its speed beside that with all rows in memory.
 
-    python benchmarks/epochs_out_of_core.py --rows 1000000 --rounds 3
-    python benchmarks/epochs_out_of_core.py --data data/criteo --memory-limit 512MiB
+    python -m benchmarks.epochs_out_of_core --rows 1000000 --rounds 3
+    python -m benchmarks.epochs_out_of_core --data data/criteo --memory-limit 512MiB
 
 The first form generates clicks that fit in memory and trains on them with decoded rows
 read anew from disk and with them kept, taking turns, for 1 and 2 reader threads; the
@@ -15,8 +15,8 @@ import tempfile
 from pathlib import Path
 
 import click
-from train_process import Trained, train
 
+from benchmarks.train_process import Trained, train
 from rafm_datasets import PrepareOptions, generate, prepare
 
 _MIB = 1 << 20

@@ -1,6 +1,6 @@
 """Train with parameters in mapped files, under a memory limit below their size.
 
-    python benchmarks/parameters_in_files.py --rows 300000 --rank 256 --limit 700
+    python -m benchmarks.parameters_in_files --rows 300000 --rank 256 --limit 700
 
 Clicks are generated (their features are Zipf), then an FM is trained three times: in
 memory, in mapped files, and in mapped files within a control group whose memory limit
@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from epochs_out_of_core import generated_clicks
-from train_process import train
+
+from benchmarks.epochs_out_of_core import generated_clicks
+from benchmarks.train_process import train
 
 _MIB = 1 << 20
 _V1, _V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")

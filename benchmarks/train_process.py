@@ -55,9 +55,12 @@ def train(
             preexec_fn=enter,
         )
         peak = 0
-        while process.poll() is None:
-            peak = max(peak, _tree_bytes(process.pid))
-            time.sleep(_SAMPLE_SECONDS)
+        try:
+            while process.poll() is None:
+                peak = max(peak, _tree_bytes(process.pid))
+                time.sleep(_SAMPLE_SECONDS)
+        finally:
+            process.kill()
         assert process.stdout is not None
         printed = process.stdout.read()
         if process.returncode:
