@@ -46,7 +46,7 @@ def main():
     parser.add_argument("--turns", type=int, default=3)
     given = parser.parse_args()
     batch, counts = (
-        _prepared(given.prepared) if given.prepared else _generated(given.rows)
+        _prepared(given.prepared) if given.prepared else generated_clicks(given.rows)
     )
     cases = {name: _Case(dims, batch, counts, given) for name, dims in SETTINGS.items()}
     for _ in range(given.turns):
@@ -111,7 +111,7 @@ def _prepared(folder):
     return Batch(indptr, ids, None, None, labels), data.train_counts()
 
 
-def _generated(n_rows, seed=0):
+def generated_clicks(n_rows, seed=0):
     rng = np.random.default_rng(seed)
     columns, first = [], 0
     for size in FIELD_SIZES:

@@ -215,6 +215,14 @@ class TrainConfig:
             checks.whole(0), "N", "Decides the first weights and the order of rows."
         ),
     )
+    shuffle_window: int = field(
+        default=8,
+        metadata=_option(
+            checks.whole(1),
+            "N",
+            "Row groups whose rows are mixed with each other; more take more memory.",
+        ),
+    )
 
     def __post_init__(self) -> None:
         """Check every value, then the values against each other."""

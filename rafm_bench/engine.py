@@ -63,8 +63,14 @@ def one_machine(
 ) -> Iterator[Advance]:
     """Train on the rows of an epoch in their order, chunk by chunk; see `Engine`."""
     config, at = job.config, start
-    chunk_rows = max(1, CHUNK_ROWS // config.batch_size) * config.batch_size
-    order = {"seed": config.seed, "epoch": epoch - 1, "start_row": start}
+    chunk_rows = rows_of_chunk(config.batch_size)
+    order = {
+        "seed": config.seed,
+        "epoch": epoch - 1,
+        "start_row": start,
+        "window_groups": config.shuffle_window,
+        "reading": job.reading,
+    }
     for batch in chunks_of(job.model, job.data, "train", chunk_rows, **order):
         before = int(state.step[0])
         done = job.backend.train(
@@ -74,6 +80,11 @@ def one_machine(
             raise diverged(job, epoch, before + done.bad_step + 1)
         at += batch.n_rows
         yield Advance(at, batch.n_rows, done.loss_sum, done.level_loss_sums)
+
+
+def rows_of_chunk(batch_size: int) -> int:
+    """Return the rows that a call of a backend gets: whole batches of that size."""
+    return max(1, CHUNK_ROWS // batch_size) * batch_size
 
 
 def diverged(job: Job, epoch: int, step: int) -> Diverged:

@@ -59,7 +59,7 @@ def _is_over(standing: Standing, config: TrainConfig) -> bool:
 
 def scorer(job: Job, parameters: Parameters) -> Scorer:
     """Return the scorer of a job's model with these parameters."""
-    return Scorer(job.backend, job.model, parameters, job.config.threads)
+    return Scorer(job.backend, job.model, parameters, job.config.threads, job.reading)
 
 
 def warm_up(job: Job) -> float:

@@ -11,7 +11,15 @@ from rafm_bench.counts import level_counts
 from rafm_bench.errors import UserError, door
 from rafm_bench.execution import STANDARD, Execution
 from rafm_bench.levels import read_levels
-from rafm_kernels import FIELD_MODELS, Model, Optimizer, check_fields_fit, load_backend
+from rafm_datasets import Reading
+from rafm_kernels import (
+    FIELD_MODELS,
+    Model,
+    Optimizer,
+    check_fields_fit,
+    load_backend,
+    plain_zeros,
+)
 from rafm_kernels import make_layout as kernels_layout
 
 if TYPE_CHECKING:
@@ -20,14 +28,18 @@ if TYPE_CHECKING:
 
     from rafm_bench.progress import Reporter
     from rafm_datasets import PreparedData
-    from rafm_kernels import Backend, Loss, RankLayout
+    from rafm_kernels import Allocate, Backend, Loss, RankLayout
 
 TASK_LOSS: dict[str, Loss] = {"classification": "log", "regression": "square"}
+_ONE_THREAD = Reading()
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Config, data and what was made of them; `counts` are the training counts."""
+    """Config, data and what was made of them; `counts` are the training counts.
+
+    `reading` and `allocate`, how rows are read and where arrays are, change no result.
+    """
 
     config: TrainConfig
     data: PreparedData
@@ -37,6 +49,8 @@ class Job:
     backend: Backend
     report: Reporter
     execution: Execution
+    reading: Reading = _ONE_THREAD
+    allocate: Allocate = plain_zeros
 
 
 def make_job(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from rafm_bench.errors import UserError
 from rafm_bench.meter import Meter
-from rafm_datasets import stream, stream_encoded
+from rafm_datasets import Reading, stream, stream_encoded
 from rafm_kernels import FIELD_MODELS, Batch, merge_duplicates
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ class Scorer(NamedTuple):
     model: Model
     parameters: Parameters
     n_threads: int
+    reading: Reading = Reading()
 
 
 class Scored(NamedTuple):
@@ -41,7 +41,7 @@ class Scored(NamedTuple):
 
 
 def chunks_of(
-    model: Model, data: PreparedData, split: str, chunk_rows: int, **order: int
+    model: Model, data: PreparedData, split: str, chunk_rows: int, **order: Any
 ) -> Iterator[Batch]:
     """Read a split as `stream` does, as batches that hold what the model reads."""
     with_fields = model.name in FIELD_MODELS
@@ -71,8 +71,8 @@ def score_chunks(scorer: Scorer, data: PreparedData, split: str) -> Iterator[Sco
             f"{data.folder}: split {split!r} holds no rows; choose one of "
             f"{', '.join(data.splits)}"
         )
-    backend, model, parameters, n_threads = scorer
-    for batch in chunks_of(model, data, split, CHUNK_ROWS):
+    backend, model, parameters, n_threads, reading = scorer
+    for batch in chunks_of(model, data, split, CHUNK_ROWS, reading=reading):
         scores = backend.scores(model, parameters, batch, n_threads)
         yield Scored(scores, batch.labels)
 
@@ -84,7 +84,7 @@ def score_encoded(
 
     `field_of` is the field of each id of the data, for models that read it from lists.
     """
-    backend, model, parameters, n_threads = scorer
+    backend, model, parameters, n_threads, _ = scorer
     lists = encoded.layout == "lists"
     in_order = np.arange(len(encoded.fields), dtype=np.int32)
     for rows in stream_encoded(encoded, CHUNK_ROWS):

@@ -25,20 +25,20 @@ def first_state(job: Job) -> TrainState:
     """Return the state before the first step."""
     config = job.config
     if config.init_from is None:
-        parameters = init_parameters(job.model, config.seed, config.dtype)
+        parameters = init_parameters(job.model, config.seed, config.dtype, job.allocate)
     else:
         parameters = _parameters_of_run(job, Path(config.init_from))
-    return init_state(job.model, job.optimizer, parameters)
+    return init_state(job.model, job.optimizer, parameters, job.allocate)
 
 
 def empty_state(job: Job) -> TrainState:
     """Return a state to be filled from a checkpoint."""
-    return init_state(job.model, job.optimizer, empty_parameters(job))
+    return init_state(job.model, job.optimizer, empty_parameters(job), job.allocate)
 
 
 def empty_parameters(job: Job) -> Parameters:
     """Return parameters to be filled from a file."""
-    return zero_parameters(job.model.layout, job.config.dtype)
+    return zero_parameters(job.model.layout, job.config.dtype, job.allocate)
 
 
 def start_of(job: Job) -> str:

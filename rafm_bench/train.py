@@ -12,6 +12,7 @@ from rafm_bench.execution import STANDARD, Execution
 from rafm_bench.fit import fit, scorer, warm_up
 from rafm_bench.job import Job, make_job
 from rafm_bench.memory import forget_peak_memory
+from rafm_bench.memory_plan import within_memory
 from rafm_bench.metrics import Metrics, notes_on
 from rafm_bench.origin import origin_of
 from rafm_bench.run import Run, RunResult, read_run, write_result
@@ -73,6 +74,7 @@ def train(
 def carry_out(job: Job, place: RunFolder, *, tested: bool) -> Run:
     """Train from the checkpoint of a run's folder to its end; see `train`."""
     compile_seconds = warm_up(job)
+    job = within_memory(job, place.state.parent)
     with stop_on_signals() as stop, Course(job, place, stop) as course:
         try:
             fitted = fit(course)

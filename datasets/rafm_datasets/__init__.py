@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rafm_datasets.budget import default_limit as default_limit
     from rafm_datasets.description import TableDescription as TableDescription
     from rafm_datasets.description import parse_description as parse_description
     from rafm_datasets.description import read_description as read_description
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from rafm_datasets.encoded import stream_encoded as stream_encoded
     from rafm_datasets.encoding import EncodeOptions as EncodeOptions
     from rafm_datasets.encoding import encode_like as encode_like
+    from rafm_datasets.epoch_order import WINDOW_GROUPS as WINDOW_GROUPS
+    from rafm_datasets.epoch_order import rows_of_shard as rows_of_shard
     from rafm_datasets.epochs import stream as stream
     from rafm_datasets.errors import DataError as DataError
     from rafm_datasets.errors import WriteError as WriteError
@@ -44,6 +47,11 @@ if TYPE_CHECKING:
     from rafm_datasets.planning import short_of_disk as short_of_disk
     from rafm_datasets.prepared import PreparedData as PreparedData
     from rafm_datasets.prepared import open_prepared as open_prepared
+    from rafm_datasets.reading import Kept as Kept
+    from rafm_datasets.reading import Reading as Reading
+    from rafm_datasets.reading import decoded_bytes as decoded_bytes
+    from rafm_datasets.reading import stream_bytes as stream_bytes
+    from rafm_datasets.reading import window_bytes as window_bytes
     from rafm_datasets.rows import Rows as Rows
     from rafm_datasets.sources import SOURCES as SOURCES
     from rafm_datasets.sources import SourceInfo as SourceInfo
@@ -63,6 +71,7 @@ _HOMES = {
     "Fetched": "fetching",
     "Field": "manifest",
     "Generated": "generation",
+    "Kept": "reading",
     "Manifest": "manifest",
     "Mixing": "mixture",
     "Plan": "planning",
@@ -70,12 +79,16 @@ _HOMES = {
     "PrepareOptions": "options",
     "PreparedData": "prepared",
     "Progress": "execute",
+    "Reading": "reading",
     "Rows": "rows",
     "SOURCES": "sources",
     "SourceInfo": "sources",
     "TableDescription": "description",
     "Verification": "verification",
+    "WINDOW_GROUPS": "epoch_order",
     "WriteError": "errors",
+    "decoded_bytes": "reading",
+    "default_limit": "budget",
     "encode_like": "encoding",
     "fetch_raw": "fetching",
     "find_finished": "pipeline",
@@ -90,11 +103,14 @@ _HOMES = {
     "plan_prepare": "planning",
     "prepare": "pipeline",
     "read_description": "description",
+    "rows_of_shard": "epoch_order",
     "short_of_disk": "planning",
     "source_names": "sources",
     "stream": "epochs",
+    "stream_bytes": "reading",
     "stream_encoded": "encoded",
     "verify": "verification",
+    "window_bytes": "reading",
 }
 __all__ = sorted(_HOMES)
 

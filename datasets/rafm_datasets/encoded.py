@@ -11,8 +11,8 @@ import numpy as np
 
 from rafm_datasets.errors import DataError
 from rafm_datasets.files import replacing
-from rafm_datasets.groups import rows_of_columns, rows_of_lists
 from rafm_datasets.rows import Rows, rechunk
+from rafm_datasets.stores import rows_of_columns, rows_of_lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -133,14 +133,13 @@ def stream_encoded(encoded: EncodedFile, chunk_rows: int) -> Iterator[Rows]:
 
 
 def _groups(encoded: EncodedFile) -> Iterator[Rows]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(encoded.path) as parquet:
             for group in range(parquet.num_row_groups):
                 yield _rows(encoded, parquet.read_row_group(group, use_threads=False))
-    except (OSError, KeyError, pa.ArrowInvalid) as error:
+    except (OSError, KeyError, ValueError) as error:
         raise DataError(
             f"cannot read {encoded.path}: {error}; encode the rows again"
         ) from error
@@ -151,8 +150,8 @@ def _rows(encoded: EncodedFile, table: pa.Table) -> Rows:
         labels: Any = np.full(len(table), np.nan, np.float32)
         table = table.append_column("label", [labels])
     if encoded.layout == "lists":
-        return rows_of_lists([table], None, unit=False)
-    return rows_of_columns(iter([table]), len(table), list(encoded.fields), None)
+        return rows_of_lists(table)
+    return rows_of_columns(table, encoded.fields, encoded.n_features)
 
 
 def _no_rows(about: EncodedFile) -> Rows:

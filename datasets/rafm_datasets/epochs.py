@@ -1,83 +1,27 @@
-"""Rows of a split in the order of an epoch, read ahead, resumable at any row.
-
-The order is a pure function of (prepared data, seed, epoch): a permutation of all row
-groups, cut into windows of `WINDOW_GROUPS`, the rows of each window permuted.
-"""
+"""Rows of a split in the order of an epoch, read ahead, resumable at any row."""
 
 from __future__ import annotations
 
-import contextlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rafm_datasets.epoch_order import WINDOW_GROUPS, epoch_order
 from rafm_datasets.errors import DataError
-from rafm_datasets.groups import GroupReader
-from rafm_datasets.order import permutation, stream_key
-from rafm_datasets.prepared import check_split
-from rafm_datasets.rows import Rows, cut, rechunk
+from rafm_datasets.reading import Reading
+from rafm_datasets.rows import join
+from rafm_datasets.windows import WindowLoader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
+    from rafm_datasets.epoch_order import EpochOrder
     from rafm_datasets.prepared import PreparedData
+    from rafm_datasets.rows import Rows
+    from rafm_datasets.windows import Window
 
-WINDOW_GROUPS = 8  # row groups mixed together; changing it changes every epoch
-
-
-@dataclass(frozen=True, slots=True)
-class EpochOrder:
-    """Row groups of a split in the order of an epoch, cut into windows.
-
-    `groups` holds (file, row group, rows, first row in the split); window w is
-    groups[starts[w] : starts[w + 1]] and begins at row first_rows[w] of the epoch.
-    """
-
-    groups: NDArray[np.int64]
-    starts: tuple[int, ...]
-    first_rows: tuple[int, ...]
-    seed: int | None
-    epoch: int
-
-    def places(self, window: int) -> NDArray[np.int64] | None:
-        """Give the place of each row within its window; None: rows stay."""
-        if self.seed is None:
-            return None
-        key = stream_key(self.seed, "window", self.epoch, window)
-        n_rows = self.first_rows[window + 1] - self.first_rows[window]
-        return permutation(key, n_rows)
-
-
-def epoch_order(
-    data: PreparedData, split: str, *, seed: int | None, epoch: int
-) -> EpochOrder:
-    """Lay out the order of one epoch, from the manifest alone.
-
-    Parameters
-    ----------
-    data : PreparedData
-    split : str
-    seed : int or None                 None: the order of the files
-    epoch : int                        counts from 0
-
-    Returns
-    -------
-    EpochOrder
-    """
-    groups = _row_groups(data, split)
-    step = 1
-    if seed is not None:
-        step = WINDOW_GROUPS
-        groups = groups[permutation(stream_key(seed, "groups", epoch), len(groups))]
-    starts = (*range(0, len(groups), step), len(groups))
-    ends = np.concatenate([[0], np.cumsum(groups[:, 2])])
-    first_rows = tuple(int(ends[start]) for start in starts)
-    return EpochOrder(groups, starts, first_rows, seed, epoch)
+_DEFAULT = Reading()
 
 
 def stream(
@@ -89,8 +33,11 @@ def stream(
     epoch: int = 0,
     start_row: int = 0,
     with_fields: bool = False,
+    window_groups: int = WINDOW_GROUPS,
+    shard: tuple[int, int] = (0, 1),
+    reading: Reading = _DEFAULT,
 ) -> Iterator[Rows]:
-    """Read a split in chunks of `chunk_rows` rows, one window ahead in a thread.
+    """Read a split in chunks of `chunk_rows` rows, ahead of the caller.
 
     Parameters
     ----------
@@ -101,64 +48,80 @@ def stream(
     epoch : int                        counts from 0; another one, another order
     start_row : int                    rows of the epoch to pass over, at no cost
     with_fields : bool                 give the field of each entry too
+    window_groups : int                row groups mixed together; another number,
+                                       another order
+    shard : (s, n)                     read only the row groups at places s, s + n, ...
+                                       of the epoch
+    reading : Reading                  threads and memory; the rows do not depend on it
 
     Yields
     ------
-    Rows                               not to be written to: chunks may share memory
+    Rows                               new arrays; nothing else refers to them
 
     Raises
     ------
     DataError                          no such split, a row out of range, broken file
     """
-    n_rows = data.manifest.splits[check_split(data, split)].rows
+    order = epoch_order(
+        data,
+        split,
+        seed=seed,
+        epoch=epoch,
+        window_groups=window_groups,
+        shard=shard,
+    )
+    n_rows = order.first_rows[-1]
     if chunk_rows < 1 or not 0 <= start_row <= n_rows:
         raise DataError(
             f"cannot read {split} of {data.folder} in chunks of {chunk_rows} from row "
             f"{start_row}: chunks need 1 row or more, and it has {n_rows} rows"
         )
-    order = epoch_order(data, split, seed=seed, epoch=epoch)
-    chunks = rechunk(_windows(data, split, order, start_row), chunk_rows)
+    chunks = _read_ahead(data, split, order, start_row, chunk_rows, reading)
     return _with_fields(data, chunks) if with_fields else chunks
 
 
-def _windows(
-    data: PreparedData, split: str, order: EpochOrder, start_row: int
+def _read_ahead(
+    data: PreparedData,
+    split: str,
+    order: EpochOrder,
+    start_row: int,
+    chunk_rows: int,
+    reading: Reading,
 ) -> Iterator[Rows]:
-    firsts = np.asarray(order.first_rows)
-    at = int(np.searchsorted(firsts, start_row, side="right")) - 1
-    reader = GroupReader(data, split)
-
-    def load(window: int) -> Rows:
-        part = order.groups[order.starts[window] : order.starts[window + 1]]
-        groups = [(int(file), int(group)) for file, group, *_ in part]
-        return reader.read(groups, order.places(window))
-
-    windows = range(at, len(order.starts) - 1)
-    skip = start_row - order.first_rows[at]
-    with (
-        contextlib.closing(reader),
-        ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool,
-    ):
-        ahead = [pool.submit(load, window) for window in windows[:1]]
-        for window in windows:
-            rows = ahead.pop().result()
-            if window + 1 in windows:
-                ahead.append(pool.submit(load, window + 1))
-            yield cut(rows, skip, len(rows.labels)) if skip else rows
-            skip = 0
-            del rows
+    """Decode windows in some threads, put rows in order in one more, a chunk ahead."""
+    at = int(np.searchsorted(order.first_rows, start_row, side="right")) - 1
+    decoding = ThreadPoolExecutor(reading.n_threads, "read-ahead-decode")
+    ordering = ThreadPoolExecutor(1, "read-ahead-order")
+    loader = WindowLoader(data, split, order, reading, decoding)
+    chunks = _chunks(loader.windows(at), start_row - order.first_rows[at], chunk_rows)
+    try:
+        coming = ordering.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = ordering.submit(next, chunks, None)
+            yield chunk
+            del chunk
+    finally:
+        decoding.shutdown(wait=True, cancel_futures=True)
+        ordering.shutdown(wait=True, cancel_futures=True)
 
 
-def _row_groups(data: PreparedData, split: str) -> NDArray[np.int64]:
-    size = data.manifest.row_group_rows
-    table: list[tuple[int, int, int, int]] = []
-    first = 0
-    for number, file in enumerate(data.manifest.splits[split].files):
-        cuts = [*range(0, file.rows, size), file.rows]
-        for group, (start, stop) in enumerate(pairwise(cuts)):
-            table.append((number, group, stop - start, first + start))
-        first += file.rows
-    return np.array(table, np.int64).reshape(-1, 4)
+def _chunks(windows: Iterator[Window], skip: int, chunk_rows: int) -> Iterator[Rows]:
+    """Cut windows into chunks of one length, the last one shorter."""
+    held: list[Rows] = []
+    n_held = 0
+    for window in windows:
+        start, n_rows, skip = skip, len(window.rows), 0
+        while start < n_rows:
+            stop = min(start + chunk_rows - n_held, n_rows)
+            held.append(window.take(start, stop))
+            n_held += stop - start
+            start = stop
+            if n_held == chunk_rows:
+                yield join(held)
+                held, n_held = [], 0
+        del window  # the next one's memory is taken when this one's is free
+    if held:
+        yield join(held)
 
 
 def _with_fields(data: PreparedData, chunks: Iterator[Rows]) -> Iterator[Rows]:

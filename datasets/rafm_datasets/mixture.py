@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rafm_datasets.epochs import epoch_order, stream
+from rafm_datasets.epoch_order import epoch_order
+from rafm_datasets.epochs import stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def _displacement(
     order = epoch_order(data, split, seed=seed, epoch=epoch)
     total, n_rows = 0, data.rows(split)
     for window in range(len(order.starts) - 1):
-        part = order.groups[order.starts[window] : order.starts[window + 1]]
+        part = order.window(window)
         in_files = np.concatenate([first + np.arange(n) for _, _, n, first in part])
         places = order.places(window)
         now = np.arange(len(in_files)) if places is None else places

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rafm_datasets.arrays import numbers_of
 from rafm_datasets.errors import DataError
 from rafm_datasets.location import locate, parquet_file
 from rafm_datasets.manifest import Field, Manifest, read_manifest
@@ -85,7 +86,7 @@ class PreparedData:
         int64[n_features]              new array; never increases with the id, unless
                                        counted over all splits
         """
-        return self._column("train_count").to_numpy().astype(np.int64, copy=False)
+        return numbers_of(self._column("train_count")).astype(np.int64, copy=False)
 
     def field_of_feature(self) -> NDArray[np.int32]:
         """Read which field each feature belongs to.
@@ -99,7 +100,7 @@ class PreparedData:
 
         names = pa.array([field.name for field in self.fields])
         index = pc.index_in(self._column("field"), value_set=names)
-        return index.to_numpy().astype(np.int32, copy=False)
+        return numbers_of(index).astype(np.int32, copy=False)
 
     def _column(self, name: str) -> pa.ChunkedArray[Any]:
         path = self.folder / self.manifest.frequencies.name

@@ -15,6 +15,9 @@ from rafm_kernels.losses import LOSSES as LOSSES
 from rafm_kernels.losses import Loss as Loss
 from rafm_kernels.losses import loss_values as loss_values
 from rafm_kernels.losses import probability as probability
+from rafm_kernels.memory import TrainMemory as TrainMemory
+from rafm_kernels.memory import memory_of as memory_of
+from rafm_kernels.memory import scratch_of as scratch_of
 from rafm_kernels.model import FIELD_MODELS as FIELD_MODELS
 from rafm_kernels.model import MODELS as MODELS
 from rafm_kernels.model import PROJECTIONS as PROJECTIONS
@@ -31,14 +34,17 @@ from rafm_kernels.optimizers import OPTIMIZERS as OPTIMIZERS
 from rafm_kernels.optimizers import L2Scope as L2Scope
 from rafm_kernels.optimizers import Optimizer as Optimizer
 from rafm_kernels.optimizers import OptimizerName as OptimizerName
+from rafm_kernels.parameters import Allocate as Allocate
 from rafm_kernels.parameters import Parameters as Parameters
 from rafm_kernels.parameters import count_nonzero as count_nonzero
 from rafm_kernels.parameters import init_parameters as init_parameters
 from rafm_kernels.parameters import parameter_arrays as parameter_arrays
 from rafm_kernels.parameters import parameters_from_arrays as parameters_from_arrays
+from rafm_kernels.parameters import plain_zeros as plain_zeros
 from rafm_kernels.parameters import tables as tables
 from rafm_kernels.parameters import zero_parameters as zero_parameters
 from rafm_kernels.state import TrainState as TrainState
+from rafm_kernels.state import fill_state as fill_state
 from rafm_kernels.state import init_state as init_state
 from rafm_kernels.state import state_arrays as state_arrays
 from rafm_kernels.state import state_from_arrays as state_from_arrays

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rafm_kernels.layout import RankLayout
     from rafm_kernels.model import Model
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 Array: TypeAlias = NDArray[Any]
 ParameterType = Literal["float32", "float64"]
 
+Allocate: TypeAlias = "Callable[[str, int, DTypeLike], Array]"
+"""(name, n, dtype) -> zeros[n], beginning on a cache line: where arrays come from."""
+
 INIT_STD = 0.01  # embeddings start N(0, 0.01), as in the released program
+_BLOCK = 1 << 18  # numbers drawn, then scaled, while they are in the cache
 _LINE = 64  # bytes of a cache line: tables begin on one, so a row of 16 floats is one
 
 
@@ -58,12 +62,30 @@ def tables(parameters: Parameters, layout: RankLayout) -> tuple[Array, ...]:
     )
 
 
-def zero_parameters(layout: RankLayout, dtype: DTypeLike = "float32") -> Parameters:
-    """Parameters of the layout's shapes, all 0, each array aligned to a cache line."""
+def plain_zeros(name: str, n: int, dtype: DTypeLike) -> Array:
+    """Zeros in memory that is taken as it is first written to; an `Allocate`."""
+    size = np.dtype(dtype).itemsize
+    raw = np.zeros(n * size + _LINE, dtype=np.uint8)
+    start = -raw.ctypes.data % _LINE
+    return raw[start : start + n * size].view(dtype)
+
+
+def zero_parameters(
+    layout: RankLayout,
+    dtype: DTypeLike = "float32",
+    allocate: Allocate = plain_zeros,
+    prefix: str = "",
+) -> Parameters:
+    """Parameters of the layout's shapes, all 0, each array aligned to a cache line.
+
+    They are asked of `allocate` by the names of the fields after `prefix`.
+    """
+    sizes = (1, layout.n_features, int(table_offsets(layout)[-1]))
     return Parameters(
-        _aligned_zeros(1, dtype),
-        _aligned_zeros(layout.n_features, dtype),
-        _aligned_zeros(int(table_offsets(layout)[-1]), dtype),
+        *(
+            allocate(prefix + name, n, dtype)
+            for name, n in zip(Parameters._fields, sizes, strict=True)
+        )
     )
 
 
@@ -73,7 +95,10 @@ def count_nonzero(parameters: Parameters) -> int:
 
 
 def init_parameters(
-    model: Model, seed: int, dtype: ParameterType = "float32"
+    model: Model,
+    seed: int,
+    dtype: ParameterType = "float32",
+    allocate: Allocate = plain_zeros,
 ) -> Parameters:
     """Draw the parameters that training starts from.
 
@@ -82,6 +107,7 @@ def init_parameters(
     model : what is to be trained
     seed : any int from 0; the same seed gives the same bits
     dtype : float32 or float64
+    allocate : where the arrays come from; called with the names of `Parameters`
 
     Returns
     -------
@@ -93,13 +119,15 @@ def init_parameters(
     if seed < 0:
         raise ValueError(f"`seed` must not be negative, got {seed}")
     layout = model.layout
-    parameters = zero_parameters(layout, dtype)
+    parameters = zero_parameters(layout, dtype, allocate)
     for k, table in enumerate(tables(parameters, layout)):
         # A stream a level, so that a level starts the same whatever stands below it.
         generator = np.random.default_rng([seed, k])
-        trained = table[: min(layout.n_trained, len(table))]
-        generator.standard_normal(dtype=trained.dtype.type, out=trained)
-        trained *= trained.dtype.type(INIT_STD)
+        trained = table[: min(layout.n_trained, len(table))].reshape(-1)
+        for start in range(0, trained.size, _BLOCK):
+            block = trained[start : start + _BLOCK]
+            generator.standard_normal(dtype=block.dtype.type, out=block)
+            block *= block.dtype.type(INIT_STD)
     return parameters
 
 
@@ -144,10 +172,3 @@ def parameters_from_arrays(
             )
         target[...] = arrays[name]
     return parameters
-
-
-def _aligned_zeros(n: int, dtype: DTypeLike) -> Array:
-    size = np.dtype(dtype).itemsize
-    raw = np.zeros(n * size + _LINE, dtype=np.uint8)
-    start = -raw.ctypes.data % _LINE
-    return raw[start : start + n * size].view(dtype)

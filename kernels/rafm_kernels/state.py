@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rafm_kernels.parameters import (
+    Allocate,
     Array,
     Parameters,
     parameter_arrays,
     parameters_from_arrays,
+    plain_zeros,
+    table_offsets,
     tables,
     zero_parameters,
 )
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from rafm_kernels.model import Model
     from rafm_kernels.optimizers import Optimizer
 
-_WITH_MOMENTS = ("adam", "adam-dense", "ftrl")
+WITH_MOMENTS = ("adam", "adam-dense", "ftrl")
 
 
 class TrainState(NamedTuple):
@@ -47,20 +50,25 @@ class TrainState(NamedTuple):
 
 
 def init_state(
-    model: Model, optimizer: Optimizer, parameters: Parameters
+    model: Model,
+    optimizer: Optimizer,
+    parameters: Parameters,
+    allocate: Allocate = plain_zeros,
 ) -> TrainState:
-    """State before the first step; it holds `parameters` itself, not a copy."""
-    dtype = parameters.linear.dtype
+    """State before the first step; it holds `parameters` itself, not a copy.
+
+    What the optimizer keeps is asked of `allocate` by names such as `sums.linear`.
+    """
+    layout, dtype = model.layout, parameters.linear.dtype
     sums, moments = nothing(dtype), nothing(dtype)
     if optimizer.name != "sgd":
-        sums = zero_parameters(model.layout, dtype)
-    if optimizer.name == "adagrad-row":
-        n_rows = sum(model.layout.features_at_rank)
-        sums = sums._replace(embeddings=np.zeros(n_rows, dtype))
-    for array in sums:
-        array[...] = optimizer.initial_accumulator
-    if optimizer.name in _WITH_MOMENTS:
-        moments = zero_parameters(model.layout, dtype)
+        sizes = kept_sizes(model, optimizer)
+        sums = Parameters(*(allocate(f"sums.{n}", k, dtype) for n, k in sizes.items()))
+    if optimizer.initial_accumulator:
+        for array in sums:
+            array[...] = optimizer.initial_accumulator
+    if optimizer.name in WITH_MOMENTS:
+        moments = zero_parameters(layout, dtype, allocate, "moments.")
     if optimizer.name == "ftrl":
         _centre_on_start(model, optimizer, parameters, moments)
     return TrainState(parameters, sums, moments, np.zeros(1, dtype=np.int64))
@@ -94,15 +102,44 @@ def state_from_arrays(
     """
     parameters = parameters_from_arrays(arrays, model.layout)
     state = init_state(model, optimizer, parameters)
+    fill_state(state, model, optimizer, arrays)
+    return state
+
+
+def fill_state(
+    state: TrainState,
+    model: Model,
+    optimizer: Optimizer,
+    arrays: Mapping[str, Array],
+) -> None:
+    """Copy what `state_arrays` gave into the arrays of a state.
+
+    Each array is asked for once, and let go before the next: a mapping that reads them
+    from a file needs memory for the largest alone.
+
+    Raises
+    ------
+    ValueError                       as `state_from_arrays`
+    """
     for name, target in state_arrays(state, model).items():
-        if name not in arrays or arrays[name].shape != target.shape:
-            found = arrays[name].shape if name in arrays else "none"
+        array = arrays.get(name)
+        if array is None or array.shape != target.shape:
             raise ValueError(
                 f"array {name!r} must have shape {target.shape} for optimizer "
-                f"{optimizer.name!r}, got {found}"
+                f"{optimizer.name!r}, got {'none' if array is None else array.shape}"
             )
-        target[...] = arrays[name]
-    return state
+        target[...] = array
+
+
+def kept_sizes(model: Model, optimizer: Optimizer) -> dict[str, int]:
+    """Numbers in each array of `sums`, by the fields of `Parameters`; none for sgd."""
+    layout = model.layout
+    if optimizer.name == "sgd":
+        return dict.fromkeys(Parameters._fields, 0)
+    embeddings = int(table_offsets(layout)[-1])
+    if optimizer.name == "adagrad-row":
+        embeddings = sum(layout.features_at_rank)
+    return {"bias": 1, "linear": layout.n_features, "embeddings": embeddings}
 
 
 def nothing(dtype: np.dtype) -> Parameters:
@@ -116,9 +153,9 @@ def _centre_on_start(
     """Set FTRL's z = -v_0 beta / rate, with each parameter's own rate."""
     free = -optimizer.beta / optimizer.learning_rate
     dependent = -optimizer.beta / optimizer.dependent_rate
-    z.bias[...] = start.bias * free
-    z.linear[...] = start.linear * free
+    np.multiply(start.bias, free, out=z.bias)
+    np.multiply(start.linear, free, out=z.linear)
     both = tables(start, model.layout), tables(z, model.layout)
     for table, target, cut in zip(*both, model.dependents, strict=True):
-        target[:cut] = table[:cut] * dependent
-        target[cut:] = table[cut:] * free
+        np.multiply(table[:cut], dependent, out=target[:cut])
+        np.multiply(table[cut:], free, out=target[cut:])
