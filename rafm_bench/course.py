@@ -13,7 +13,7 @@ from rafm_bench.checkpoint import fill_state, read_state, write_state
 from rafm_bench.errors import Interrupted
 from rafm_bench.memory import peak_memory_bytes
 from rafm_bench.progress_log import ProgressLog
-from rafm_bench.run import MODEL, Epoch
+from rafm_bench.run import MODEL, Epoch, resume_command
 from rafm_bench.staging import filling, staged_file, sync
 from rafm_bench.states import empty_parameters, empty_state, first_state
 from rafm_bench.stopping import Stop, Stoppable
@@ -118,7 +118,7 @@ class Course:
         standing.rows, standing.sums, standing.seconds = 0, [], 0.0
 
     def save(self) -> None:
-        """Write a checkpoint, unless the last one holds all there is to keep."""
+        """Write a checkpoint: the best model first, then the state that names it."""
         standing = self.standing
         arrays = {}
         if standing.phase == "training":
@@ -137,7 +137,7 @@ class Course:
         """Write a checkpoint where one is missing; return what to say of it."""
         if self.standing.phase == "training":
             self.save()
-        text = f"interrupted; go on with {self.place.resume_command}"
+        text = f"interrupted; go on with `{resume_command(self.place.folder)}`"
         return Interrupted(text, self.stop.number)
 
     def end(self) -> Parameters:
@@ -165,8 +165,8 @@ class Course:
 
     def _best_file(self) -> Path:
         """Return the file of the best epoch, which may have its final name already."""
-        file = self.best.file(self.standing.best)
-        return file if file.is_file() else self.place.folder / MODEL
+        file, model = self.best.file(self.standing.best), self.place.folder / MODEL
+        return model if model.is_file() and not file.is_file() else file
 
     def _first_state(self, opened: TensorFile) -> TrainState | None:
         """Return the state of the checkpoint; None when no step is left to make."""

@@ -54,8 +54,12 @@ def arrays_of(saved: SavedModel) -> dict[str, Any]:
 
 
 def describe_model(saved: SavedModel) -> dict[str, Any]:
-    """Return what a model is besides its arrays, as JSON has it."""
-    model, _, fingerprint = saved
+    """Return what a saved model is besides its arrays, as JSON has it."""
+    return describe(saved.model, saved.data_fingerprint)
+
+
+def describe(model: Model, data_fingerprint: str) -> dict[str, Any]:
+    """Return what `describe_model` does, of a model without its parameters."""
     layout = model.layout
     return {
         "format_version": FORMAT_VERSION,
@@ -67,7 +71,7 @@ def describe_model(saved: SavedModel) -> dict[str, Any]:
         "table_dims": layout.table_dims,
         "n_features": layout.n_features,
         "n_trained": layout.n_trained,
-        "data_fingerprint": fingerprint,
+        "data_fingerprint": data_fingerprint,
     }
 
 

@@ -29,7 +29,7 @@ class ProgressLog:
         self.file = folder / PROGRESS
         self.before = sum(epoch.seconds for epoch in standing.epochs)
         with filling(self.file):
-            self.handle = self.file.open("ab")
+            self.handle = self.file.open("ab", buffering=0)
             kept = min(standing.logged, self.handle.tell())
             self.handle.truncate(kept)
             self.handle.seek(kept)
@@ -39,7 +39,7 @@ class ProgressLog:
     def line(self, standing: Standing, part: Advance) -> None:
         """Write a line for a part of an epoch that `standing` holds already."""
         seconds = self.before + standing.seconds
-        losses = part.loss_sum / part.rows, standing.sums[0] / standing.rows
+        losses = part.loss_sum / max(1, part.rows), standing.sums[0] / standing.rows
         numbers = f"{losses[0]:.6f},{losses[1]:.6f}"
         with filling(self.file):
             self._write(f"{seconds:.3f},{standing.epoch},{standing.rows},{numbers}\n")
@@ -60,4 +60,3 @@ class ProgressLog:
 
     def _write(self, line: str) -> None:
         self.handle.write(line.encode("ascii"))
-        self.handle.flush()

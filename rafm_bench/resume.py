@@ -13,7 +13,7 @@ from rafm_bench.execution import STANDARD, Execution
 from rafm_bench.job import make_job
 from rafm_bench.memory import forget_peak_memory
 from rafm_bench.origin import check_config, check_data, check_files, origin_of
-from rafm_bench.run import CHECKPOINT, CONFIG, Run, read_run
+from rafm_bench.run import CHECKPOINT, CONFIG, Run, read_run, resume_command
 from rafm_bench.run_folder import STATE, RunFolder, hold_run, is_finished
 from rafm_bench.states import start_of
 from rafm_bench.train import carry_out
@@ -98,7 +98,7 @@ def _recorded(place: str, folder: Path) -> Path:
     found = locate(place)
     if not found.exists():
         raise UserError(
-            f"{folder}: its data is no longer at {place}; name it: rafm-bench train "
-            f"--resume {folder} DIR"
+            f"{folder}: its data is no longer at {place}; name it: "
+            f"`{resume_command(folder)} DIR`"
         )
     return found

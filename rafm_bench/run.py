@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -130,13 +131,17 @@ def is_unfinished(folder: Path) -> bool:
     return (folder / CHECKPOINT).is_dir() and not (folder / RESULT).is_file()
 
 
+def resume_command(folder: Path) -> str:
+    """Return the command that goes on with a run."""
+    return shlex.join(["rafm-bench", "train", "--resume", str(folder)])
+
+
 def read_run(folder: Path) -> Run:
     """Read a finished run; UserError when the folder is not one."""
     file = folder / RESULT
     if is_unfinished(folder):
         raise UserError(
-            f"{folder}: not a finished run; finish it by `rafm-bench train --resume "
-            f"{folder}`"
+            f"{folder}: not a finished run; finish it by `{resume_command(folder)}`"
         )
     if not file.is_file():
         raise UserError(

@@ -19,6 +19,7 @@ from rafm_bench.run import (
     PROGRESS,
     RESULT,
     is_unfinished,
+    resume_command,
 )
 from rafm_bench.run_lock import locked
 from rafm_bench.staging import refuse_existing, staged_folder, writing
@@ -49,11 +50,6 @@ class RunFolder:
     def state(self) -> Path:
         """The checkpoint."""
         return self.folder / CHECKPOINT / STATE
-
-    @property
-    def resume_command(self) -> str:
-        """The command that goes on with the run."""
-        return f"`rafm-bench train --resume {self.folder}`"
 
     @contextmanager
     def keeping(self) -> Iterator[None]:
@@ -94,15 +90,15 @@ class RunFolder:
     def _left(self) -> str:
         if not self.worth_keeping:
             return f"nothing is left of {self.folder}"
-        return f"the last checkpoint stays, and {self.resume_command} goes on from it"
+        return f"the last checkpoint stays, and `{resume_command(self.folder)}` goes on"
 
 
 def refuse_taken(out: Path) -> None:
     """Refuse a folder that exists, with a word on how to go on with one begun."""
     if is_unfinished(out):
         raise UserError(
-            f"{out}: a run that is not finished; go on with `rafm-bench train --resume "
-            f"{out}`, or remove it first"
+            f"{out}: a run that is not finished; go on with `{resume_command(out)}`, "
+            "or remove it first"
         )
     refuse_existing(out)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rafm_bench.errors import UserError
-from rafm_bench.model_file import METADATA_KEY, SavedModel, describe_model
+from rafm_bench.model_file import METADATA_KEY, describe
 from rafm_bench.run import MODEL, read_run
 from rafm_bench.tensor_file import hash_file, open_tensors
 from rafm_kernels import init_parameters, init_state, parameter_arrays, zero_parameters
@@ -67,9 +67,7 @@ def _check_fits(job: Job, run: Path) -> None:
     """Refuse a run whose parameters would not mean the same in this job's model."""
     opened, layout = open_tensors(run / MODEL), job.model.layout
     theirs = json.loads(opened.metadata[METADATA_KEY])
-    parameters = empty_parameters(job)
-    described = describe_model(SavedModel(job.model, parameters, job.data.fingerprint))
-    ours = json.loads(json.dumps(described))
+    ours = json.loads(json.dumps(describe(job.model, job.data.fingerprint)))
     for name in ours.keys() - set(_MAY_DIFFER):
         if ours[name] != theirs.get(name):
             raise UserError(

@@ -1,7 +1,7 @@
 """Files of the safetensors format, written and read array by array.
 
-The bytes are those that safetensors' own `save_file` gives, which needs a copy of all
-arrays in memory; here none is made.
+The bytes are those that safetensors' own `save_file` gives. Here a checksum is made on
+the way, and arrays are read into memory that is there already: nothing is copied.
 """
 
 from __future__ import annotations

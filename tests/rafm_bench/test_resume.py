@@ -384,7 +384,7 @@ def state(run: Path) -> Path:
         (lambda run: shutil.rmtree(run), "not a run that can go on"),
         (lambda run: (run / CONFIG).unlink(), "config.json: no such config file"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "spoilt",
 )
 def test_a_run_that_was_spoilt_is_refused_in_one_sentence_and_left_alone(
     spoil: Callable[[Path], None], told: str, broken_off: Path
