@@ -118,6 +118,7 @@ def _result(course: Course, fitted: Fitted, compile_seconds: float) -> RunResult
         versions=versions(),
         init_from=config.init_from,
         init_sha256=course.place.origin.start,
+        exchange=fitted.exchange,
     )
 
 
