@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rafm_bench.errors import Diverged
 from rafm_bench.scoring import CHUNK_ROWS, chunks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
 
     from rafm_bench.job import Job
+    from rafm_bench.run import Exchange
+    from rafm_bench.scoring import ScoreChunks
     from rafm_kernels import TrainState
 
 
@@ -34,7 +37,7 @@ class Advance(NamedTuple):
     level_loss_sums: NDArray[np.float64]
 
 
-class Engine(Protocol):
+class TrainEpoch(Protocol):
     """Trains an epoch, changing the state in place.
 
     The steps after an `Advance`, and what they tell, depend on the job's config, the
@@ -53,15 +56,38 @@ class Engine(Protocol):
         """
 
 
-def choose_engine(job: Job) -> Engine:
-    """Return the engine that the job's config asks for."""
-    return one_machine
+class Engine(NamedTuple):
+    """What trains a run, and scores with its state.
+
+    Attributes
+    ----------
+    train : trains an epoch
+    scoring : gives what scores with a state elsewhere; None: this process does
+    exchange : tells what was exchanged with shards so far; None where there are none
+    """
+
+    train: TrainEpoch
+    scoring: Callable[[TrainState], ScoreChunks] | None = None
+    exchange: Callable[[], Exchange] | None = None
+
+
+@contextmanager
+def open_engine(job: Job) -> Iterator[Engine]:
+    """Give the engine that the job's config asks for, for all its epochs."""
+    from rafm_bench.shards.engine import check_places, open_rounds
+
+    check_places(job)
+    if job.config.shards == 1:
+        yield Engine(one_machine)
+        return
+    with open_rounds(job) as engine:
+        yield engine
 
 
 def one_machine(
     job: Job, state: TrainState, epoch: int, start: int
 ) -> Iterator[Advance]:
-    """Train on the rows of an epoch in their order, chunk by chunk; see `Engine`."""
+    """Train on the rows of an epoch in their order, chunk by chunk; see its type."""
     config, at = job.config, start
     chunk_rows = rows_of_chunk(config.batch_size)
     order = {

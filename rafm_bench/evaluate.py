@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from rafm_bench.errors import UserError, door
+from rafm_bench.execution import STANDARD, Execution
 from rafm_bench.metrics import Metrics, notes_on
 from rafm_bench.model_file import load_model
 from rafm_bench.run import MODEL
 from rafm_bench.scoring import Scorer, measure_split, score_chunks, score_encoded
+from rafm_bench.shards.pieces import scoring_at
 from rafm_bench.staging import staged_file
 from rafm_datasets import locate, open_encoded, open_prepared
 from rafm_kernels import FIELD_MODELS, load_backend, probability
@@ -33,21 +35,37 @@ class Evaluation(NamedTuple):
     notes: list[str]
 
 
-def evaluate(run: Run, folder: Path | None, split: str, report: Reporter) -> Evaluation:
-    """Measure a run on a split of prepared data (of the run's own data when None)."""
+def evaluate(
+    run: Run,
+    folder: Path | None,
+    split: str,
+    report: Reporter,
+    where: Execution = STANDARD,
+) -> Evaluation:
+    """Measure a run on a split of prepared data (of the run's own data when None).
+
+    `where` says which workers do it; what they find is the same.
+    """
     scorer, data = _open(run, folder)
-    metrics = measure_split(scorer, data, split, report, f"scoring {split}")
+    with scoring_at(where, run.config, report) as elsewhere:
+        placed = scorer._replace(elsewhere=elsewhere)
+        metrics = measure_split(placed, data, split, report, f"scoring {split}")
     return Evaluation(split, data.rows(split), metrics, notes_on(metrics, split))
 
 
 def predict(
-    run: Run, folder: Path | None, split: str, out: Path, report: Reporter
+    run: Run,
+    folder: Path | None,
+    split: str,
+    out: Path,
+    report: Reporter,
+    where: Execution = STANDARD,
 ) -> int:
     """Write label and score of each row of a split to a Parquet file, in file order.
 
     Parameters
     ----------
-    run, folder, split : as in `evaluate`
+    run, folder, split, where : as in `evaluate`
     out : Parquet file; columns label (float32) and score (float64), which is the
         probability of label 1 for log loss and the rating for square loss
 
@@ -56,9 +74,10 @@ def predict(
     int                               rows written
     """
     scorer, data = _open(run, folder)
-    chunks = score_chunks(scorer, data, split)
-    told = _told(chunks, report, f"scoring {split}", data.rows(split))
-    return _write_scores(told, scorer, out, labeled=True)
+    with scoring_at(where, run.config, report) as elsewhere:
+        chunks = score_chunks(scorer._replace(elsewhere=elsewhere), data, split)
+        told = _told(chunks, report, f"scoring {split}", data.rows(split))
+        return _write_scores(told, scorer, out, labeled=True)
 
 
 def predict_encoded(run: Run, file: Path, out: Path, report: Reporter) -> int:

@@ -54,7 +54,7 @@ class Execution:
     workers: int = field(
         default=0,
         metadata=option(
-            checks.whole(0), "N", "Processes of a local Dask cluster to train on."
+            checks.whole(0), "N", "Worker processes to start here, which do the work."
         ),
     )
     scheduler: str | None = field(
@@ -62,7 +62,7 @@ class Execution:
         metadata=option(
             checks.optional(checks.text),
             "ADDRESS",
-            "Train on a Dask cluster, e.g. tcp://host:8786; it sees the same files.",
+            "Dask cluster that does the work, e.g. tcp://host:8786; it sees the data.",
         ),
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rafm_bench.engine import choose_engine, diverged
+from rafm_bench.engine import diverged, open_engine
 from rafm_bench.metrics import progressive_metrics, selection_loss, shown
 from rafm_bench.run import Epoch
 from rafm_bench.scoring import Scorer, measure_split
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from rafm_bench.checkpoint import Standing
     from rafm_bench.config import TrainConfig
     from rafm_bench.course import Course
+    from rafm_bench.engine import Engine
     from rafm_bench.job import Job
     from rafm_bench.metrics import Metrics
+    from rafm_bench.run import Exchange
     from rafm_kernels import TrainState
 
 
@@ -35,6 +37,7 @@ class Fitted(NamedTuple):
     parameters: Parameters
     best_epoch: int
     epochs: tuple[Epoch, ...]
+    exchange: Exchange | None = None
 
 
 def fit(course: Course) -> Fitted:
@@ -44,11 +47,13 @@ def fit(course: Course) -> Fitted:
     the best parameters.
     """
     standing, state = course.standing, course.state
-    while state is not None and not _is_over(standing, course.job.config):
-        if not standing.passed:
-            _pass(course, state)
-        _validate(course, state)
-    return Fitted(course.end(), standing.best, tuple(standing.epochs))
+    with open_engine(course.job) as engine:
+        while state is not None and not _is_over(standing, course.job.config):
+            if not standing.passed:
+                _pass(course, engine, state)
+            _validate(course, engine, state)
+        exchange = engine.exchange() if engine.exchange else None
+    return Fitted(course.end(), standing.best, tuple(standing.epochs), exchange)
 
 
 def _is_over(standing: Standing, config: TrainConfig) -> bool:
@@ -83,12 +88,12 @@ def warm_up(job: Job) -> float:
     return seconds
 
 
-def _pass(course: Course, state: TrainState) -> None:
+def _pass(course: Course, engine: Engine, state: TrainState) -> None:
     """Train on each row that is left of the running epoch."""
     job, standing = course.job, course.standing
     stage = f"epoch {standing.epoch}/{job.config.epochs}"
     started = time.perf_counter()
-    for part in choose_engine(job)(job, state, standing.epoch, standing.at):
+    for part in engine.train(job, state, standing.epoch, standing.at):
         course.advance(part, time.perf_counter() - started)
         loss = standing.sums[0] / standing.rows
         job.report(
@@ -101,12 +106,12 @@ def _pass(course: Course, state: TrainState) -> None:
     standing.passed = True
 
 
-def _validate(course: Course, state: TrainState) -> None:
+def _validate(course: Course, engine: Engine, state: TrainState) -> None:
     """Measure the epoch whose rows are done, keep it when it is the best, count it."""
     job, standing = course.job, course.standing
     started = time.perf_counter()
     losses = [loss / standing.rows for loss in standing.sums]
-    valid = _measure(course.watched, state.parameters, losses[0], standing.epoch)
+    valid = _measure(course, engine, state, losses[0])
     epoch = Epoch(
         epoch=standing.epoch,
         train_loss=losses[0],
@@ -122,12 +127,15 @@ def _validate(course: Course, state: TrainState) -> None:
     job.report.say(_summary(epoch, is_best=is_best))
 
 
-def _measure(job: Job, parameters: Parameters, loss: float, number: int) -> Metrics:
+def _measure(course: Course, engine: Engine, state: TrainState, loss: float) -> Metrics:
     """Measure validation rows, or take the mean loss of rows before their own step."""
+    job = course.watched
     if job.config.validation == "progressive":
         return progressive_metrics(job.model.loss, loss)
-    now = scorer(job, parameters)
-    stage = f"epoch {number}, validation"
+    now = scorer(job, state.parameters)
+    if engine.scoring is not None:
+        now = now._replace(elsewhere=engine.scoring(state))
+    stage = f"epoch {course.standing.epoch}, validation"
     return measure_split(now, job.data, "valid", job.report, stage)
 
 

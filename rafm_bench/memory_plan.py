@@ -141,6 +141,8 @@ def _rows(job: Job, ahead: int, *, keeps_rows: bool) -> int:
     data, reading = job.data, Reading(job.execution.reader_threads, ahead)
     chunk, window = rows_of_chunk(job.config.batch_size), job.config.shuffle_window
     train = stream_bytes(data, "train", chunk, window, reading, kept=keeps_rows)
+    others_at_once = job.config.shards - 1  # a shard has windows of its own
+    train += others_at_once * stream_bytes(data, "train", chunk, window, reading)
     splits = [split for split in _splits(job) if split != "train"]
     others = sum(decoded_bytes(data, split) for split in splits) * keeps_rows
     measured = [

@@ -51,6 +51,29 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """What shards exchanged in the rounds since a run was begun, or last resumed.
+
+    Attributes
+    ----------
+    shards, round_rows : as in the config
+    rounds : how many there were; the log of progress has a line for each
+    bytes_up, bytes_down : of a round, the mean: what its shards give, and what all of
+        them together are given, were each on a worker of its own
+    workers : addresses of those that trained; none where this process did
+    n_redone : parts that were given to another worker, as one was lost or silent
+    """
+
+    shards: int
+    round_rows: int
+    rounds: int
+    bytes_up: int
+    bytes_down: int
+    workers: tuple[str, ...]
+    n_redone: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """What result.json holds; `test` is measured once, at the best epoch.
 
@@ -83,6 +106,7 @@ class RunResult:
     versions: dict[str, str]
     init_from: str | None = None
     init_sha256: str = ""
+    exchange: Exchange | None = None
     result_version: int = RESULT_VERSION
 
     @property
@@ -161,9 +185,11 @@ def _read_result(file: Path) -> RunResult:
                 f"{file}: result version {written['result_version']} is newer than "
                 f"{RESULT_VERSION}, the newest this version reads; upgrade rafm-bench"
             )
+        shared = written.get("exchange")
         nested = {
             "epochs": [epoch_of(epoch) for epoch in written["epochs"]],
             "predicted_cost": _read(Cost, written["predicted_cost"]),
+            "exchange": _read(Exchange, shared) if shared else None,
         }
         result: RunResult = _read(RunResult, written | nested)
     except (json.JSONDecodeError, KeyError, TypeError):

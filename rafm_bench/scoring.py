@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from rafm_bench.errors import UserError
 from rafm_bench.meter import Meter
 from rafm_datasets import Reading, stream, stream_encoded
 from rafm_kernels import FIELD_MODELS, Batch, merge_duplicates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -20,17 +21,23 @@ if TYPE_CHECKING:
     from rafm_datasets import EncodedFile, PreparedData, Rows
     from rafm_kernels import Backend, Model, Parameters, RankLayout
 
+    ScoreChunks = Callable[["Scorer", PreparedData, str], Iterator["Scored"]]
+
 CHUNK_ROWS = 65_536
 
 
 class Scorer(NamedTuple):
-    """A model that can score: what a backend's `scores` needs besides rows."""
+    """A model that can score: what a backend's `scores` needs besides rows.
+
+    `elsewhere` is what scores a split in place of this process, in the same chunks.
+    """
 
     backend: Backend
     model: Model
     parameters: Parameters
     n_threads: int
     reading: Reading = Reading()
+    elsewhere: ScoreChunks | None = None
 
 
 class Scored(NamedTuple):
@@ -64,14 +71,22 @@ def _batch(rows: Rows, layout: RankLayout, *, lists: bool) -> Batch:
     return merge_duplicates(batch) if lists else batch
 
 
-def score_chunks(scorer: Scorer, data: PreparedData, split: str) -> Iterator[Scored]:
-    """Score a split chunk by chunk; UserError where the data has no such rows."""
+def check_rows(data: PreparedData, split: str) -> None:
+    """Raise UserError where the data has no rows of a split."""
     if split not in data.splits:
         raise UserError(
             f"{data.folder}: split {split!r} holds no rows; choose one of "
             f"{', '.join(data.splits)}"
         )
-    backend, model, parameters, n_threads, reading = scorer
+
+
+def score_chunks(scorer: Scorer, data: PreparedData, split: str) -> Iterator[Scored]:
+    """Score a split chunk by chunk; UserError where the data has no such rows."""
+    check_rows(data, split)
+    if scorer.elsewhere is not None:
+        yield from scorer.elsewhere(scorer, data, split)
+        return
+    backend, model, parameters, n_threads, reading, _ = scorer
     for batch in chunks_of(model, data, split, CHUNK_ROWS, reading=reading):
         scores = backend.scores(model, parameters, batch, n_threads)
         yield Scored(scores, batch.labels)
@@ -84,7 +99,7 @@ def score_encoded(
 
     `field_of` is the field of each id of the data, for models that read it from lists.
     """
-    backend, model, parameters, n_threads, _ = scorer
+    backend, model, parameters, n_threads, *_ = scorer
     lists = encoded.layout == "lists"
     in_order = np.arange(len(encoded.fields), dtype=np.int32)
     for rows in stream_encoded(encoded, CHUNK_ROWS):

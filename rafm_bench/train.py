@@ -126,6 +126,7 @@ def _result(
         versions=versions(),
         init_from=config.init_from,
         init_sha256=course.place.origin.start,
+        exchange=fitted.exchange,
     )
 
 

@@ -40,9 +40,8 @@ class _Cluster:
     """Workers behind a Dask client; `name` is what messages call them."""
 
     def __init__(self, client: Any, name: str) -> None:
-        self._client = client
+        self.client, self.name = client, name
         self._executor = client.get_executor(pure=False)
-        self._name = name
         workers = client.scheduler_info(n_workers=-1)["workers"]
         self.n_processes = len(workers)
         self.size = sum(worker["nthreads"] for worker in workers.values())
@@ -52,10 +51,10 @@ class _Cluster:
         token = folder / _TOKEN_NAME
         token.write_text(secrets.token_hex(), encoding="ascii")
         try:
-            seen = self._client.run(look, str(token), tuple(raw))
+            seen = self.client.run(look, str(token), tuple(raw))
         except ImportError as error:
             raise DataError(
-                f"the workers of {self._name} cannot run our tasks ({error}); install "
+                f"the workers of {self.name} cannot run our tasks ({error}); install "
                 "rafm-bench there as it is here"
             ) from error
         finally:
@@ -77,13 +76,13 @@ class _Cluster:
             return future.result()
         except (KilledWorker, NoValidWorkerError) as error:
             raise ChildProcessError(
-                f"workers of {self._name} died again and again at the same task, most "
+                f"workers of {self.name} died again and again at the same task, most "
                 "likely killed for want of memory; give a lower --memory-limit or "
                 "fewer workers, and the same command goes on where it stopped"
             ) from error
         except CancelledError as error:
             raise ChildProcessError(
-                f"the connection to {self._name} was lost; the same command goes on "
+                f"the connection to {self.name} was lost; the same command goes on "
                 "where it stopped"
             ) from error
 
@@ -111,7 +110,7 @@ def look(token: str, raw: tuple[str, ...]) -> Sight:
     """
     versions = {name: metadata.version(name) for name in _PACKAGES}
     versions["python"] = ".".join(map(str, sys.version_info[:2]))
-    versions["rafm_datasets"] = _code_hash()
+    versions["rafm_datasets"] = code_hash(Path(__file__).parent)
     text = None
     with contextlib.suppress(OSError):
         text = Path(token).read_text(encoding="ascii")
@@ -119,22 +118,27 @@ def look(token: str, raw: tuple[str, ...]) -> Sight:
     return Sight(os.uname().nodename, versions, text, missing)
 
 
-def _code_hash() -> str:
-    """Name the code of this package: other code may write other bytes."""
+def code_hash(package: Path) -> str:
+    """Name the code of a package by its folder: other code may make other bytes."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    for path in sorted(package.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _compare(worker: str, there: Sight, here: Sight) -> None:
-    where = f"worker {worker} on {there.host}"
-    for name, version in here.versions.items():
-        if there.versions[name] != version:
+def compare_versions(where: str, there: dict[str, str], here: dict[str, str]) -> None:
+    """Raise DataError where a worker has another version than this process."""
+    for name, version in here.items():
+        if there.get(name) != version:
             raise DataError(
-                f"{where} has {name} {there.versions[name]}, but this process has "
+                f"{where} has {name} {there.get(name)}, but this process has "
                 f"{version}; install the same on both"
             )
+
+
+def _compare(worker: str, there: Sight, here: Sight) -> None:
+    where = f"worker {worker} on {there.host}"
+    compare_versions(where, there.versions, here.versions)
     if there.token != here.token:
         raise DataError(
             f"{where} does not see the folder given as --out (as --work, where --out "

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from rafm_bench.cli.options import DataFolder, json_option
+from rafm_bench.cli.options import DataFolder, execution_options, given, json_option
 from rafm_bench.cli.output import show
 
 EXAMPLE = """\b
@@ -23,16 +24,20 @@ Example:
     help="Prepared data [default: what RUN was trained on]",
 )
 @click.option("--split", default="test", show_default=True, help="Split to score.")
+@execution_options("workers", "scheduler")
 @json_option
-def command(run: Path, data: Path | None, split: str, as_json: bool) -> None:
+def command(
+    run: Path, data: Path | None, split: str, as_json: bool, **where: Any
+) -> None:
     """Measure a trained model on a split of its data."""
     from rafm_bench import tables
     from rafm_bench.evaluate import evaluate
+    from rafm_bench.execution import Execution
     from rafm_bench.progress import reporter
     from rafm_bench.run import read_run
 
     with reporter() as report:
-        result = evaluate(read_run(run), data, split, report)
+        result = evaluate(read_run(run), data, split, report, Execution(**given(where)))
     show(
         result._asdict(), as_json, lambda console: tables.show_metrics(result, console)
     )

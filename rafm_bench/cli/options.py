@@ -120,9 +120,10 @@ def config_options(*names: str) -> Callable[[Any], Any]:
     return _flags_of([one for one in known if not names or one.name in names])
 
 
-def execution_options() -> Callable[[Any], Any]:
+def execution_options(*names: str) -> Callable[[Any], Any]:
     """Make the decorator that adds the flags of Execution, as `config_options` does."""
-    return _flags_of(list(fields(Execution)))
+    known = fields(Execution)
+    return _flags_of([one for one in known if not names or one.name in names])
 
 
 def _flags_of(chosen: list[Field[Any]]) -> Callable[[Any], Any]:

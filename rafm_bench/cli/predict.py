@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from rafm_bench.cli.options import DataFolder, json_option
+from rafm_bench.cli.options import DataFolder, execution_options, given, json_option
 from rafm_bench.cli.output import show
 
 EXAMPLE = """\b
@@ -33,6 +34,7 @@ Examples:
     type=click.Path(path_type=Path),
     help="File to write; one that exists is replaced.",
 )
+@execution_options("workers", "scheduler")
 @json_option
 def command(
     run: Path,
@@ -41,6 +43,7 @@ def command(
     split: str | None,
     out: Path,
     as_json: bool,
+    **where: Any,
 ) -> None:
     """Write a model's predictions for each row of a split, or of encoded rows.
 
@@ -48,6 +51,7 @@ def command(
     1, or the rating. Rows are in the order of the file.
     """
     from rafm_bench.evaluate import predict, predict_encoded
+    from rafm_bench.execution import Execution
     from rafm_bench.progress import reporter
     from rafm_bench.run import read_run
 
@@ -57,12 +61,16 @@ def command(
     encoded = isinstance(data, Path) and data.is_file()
     if encoded and split:
         raise click.UsageError(f"{data} is a file of rows and has no splits")
+    if encoded and given(where):
+        raise click.UsageError(f"{data} is a file of rows, which one process scores")
     with reporter() as report:
         opened = read_run(run)
         if data is not None and encoded:
             n_rows = predict_encoded(opened, data, out, report)
         else:
             split = split or "test"
-            n_rows = predict(opened, data, split, out, report)
+            n_rows = predict(
+                opened, data, split, out, report, Execution(**given(where))
+            )
     result = {"file": str(out), "split": split, "n_rows": n_rows}
     show(result, as_json, lambda console: console.print(f"{n_rows:,} rows in {out}"))

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,13 +16,15 @@ import pytest
 from rafm_datasets import DataError, PrepareOptions, cluster, prepare
 from rafm_datasets.execute import run_tasks
 from rafm_datasets.pools import open_pool
+from tests.dask_processes import scheduler_and_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.dask_processes import Processes
+
     Write = Callable[..., Path]
-    Cluster = tuple[Path, list[subprocess.Popen[bytes]]]
 
 CHUNK = 8192
 NO_PORT = "127.0.0.1:0"  # any that is free
@@ -167,48 +168,23 @@ def test_a_worker_killed_in_each_stage_changes_no_byte(
     assert tree(tmp_path / "out") == tree(straight.folder)
 
 
-def started(module: str, *words: str) -> subprocess.Popen[bytes]:
-    """Start a process of a Dask cluster as a user does, our packages on its path."""
-    command = [sys.executable, "-m", f"distributed.cli.{module}", *words]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-
-
 @pytest.fixture
-def cluster_file(
-    tmp_path: Path,
-) -> Iterator[tuple[Path, list[subprocess.Popen[bytes]]]]:
+def two_workers(tmp_path: Path) -> Iterator[Processes]:
     """A scheduler and two workers, each a process of its own without a nanny."""
-    file = tmp_path / "scheduler.json"
-    quiet = ("--no-dashboard", "--local-directory", str(tmp_path / "scratch"))
-    found = ("--scheduler-file", str(file))
-    processes = [
-        started("dask_scheduler", "--port", "0", "--no-dashboard", *found),
-        *(
-            started("dask_worker", "--nthreads", "1", "--no-nanny", *quiet, *found)
-            for _ in range(2)
-        ),
-    ]
-    try:
-        yield file, processes
-    finally:
-        for process in reversed(processes):
-            process.kill()
-            process.wait()
+    with scheduler_and_workers(tmp_path, 2) as processes:
+        yield processes
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("many_chunks")
 def test_a_cluster_that_loses_a_worker_writes_the_same_bytes(
-    cluster_file: Cluster,
+    two_workers: Processes,
     write_libfm: Write,
     tmp_path: Path,
 ) -> None:
     from distributed import Client
 
-    file, processes = cluster_file
+    file, victim = two_workers.file, two_workers.workers[-1]
     with Client(scheduler_file=str(file), set_as_default=False) as client:
         client.wait_for_workers(2, timeout=30)
     address = json.loads(file.read_text())["address"]
@@ -216,10 +192,10 @@ def test_a_cluster_that_loses_a_worker_writes_the_same_bytes(
 
     def kill(stage: str, done: int, total: int | None, unit: str) -> None:
         if done:
-            processes[-1].kill()
+            victim.kill()
 
     prepare(options(raw, tmp_path / "out", scheduler=address), kill)
-    assert processes[-1].wait() == -signal.SIGKILL
+    assert victim.wait() == -signal.SIGKILL
     straight = prepare(options(raw, tmp_path / "straight"))
     assert tree(tmp_path / "out") == tree(straight.folder)
 

@@ -55,6 +55,15 @@ def clicks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def many_groups(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    """Give clicks in row groups of 256 rows, so that shards are to be had."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rafm_datasets.schema.GROUP_ROWS", 256)
+        folder = prepare_libfm(tmp_path_factory.mktemp("groups"))
+    return open_prepared(folder)
+
+
+@pytest.fixture(scope="session")
 def ratings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder of prepared data with ratings."""
     return prepare_libfm(tmp_path_factory.mktemp("ratings"), ratings=True)
