@@ -150,7 +150,7 @@ def _gather_part(
         else:
             gather_ffm(
                 shape, n_fields, settings, parameters, batch, start, work, scratch,
-                first, last, n,
+                first, last, n, True,
             )  # fmt: skip
         task = take(meeting)
 
