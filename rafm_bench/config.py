@@ -253,6 +253,7 @@ class TrainConfig:
             self.make_optimizer()
             check_rank_rule_fits(self.model, self.rank_rule)
         _check_rank_rule(self)
+        _check_dependents(self)
         if self.validation == "progressive" and self.epochs > 1:
             raise UserError(
                 "--validation progressive scores each row before training ever saw it, "
@@ -286,3 +287,17 @@ def _check_rank_rule(config: TrainConfig) -> None:
             )
         if config.rank_rule == rule and not given:
             raise UserError(f"--rank-rule {rule} needs {flag}; add it")
+
+
+def _check_dependents(config: TrainConfig) -> None:
+    """Refuse what tells dependent factors how to learn where a model has none."""
+    given = {
+        "--projection": None if config.projection == "joint" else config.projection,
+        "--dependent-learning-rate": config.dependent_learning_rate,
+    }
+    for flag, value in given.items():
+        if value is not None and config.model != "rafm":
+            raise UserError(
+                f"{flag} {value} is for the dependent factors of --model rafm, and "
+                f"--model {config.model} has none; leave it out"
+            )

@@ -111,6 +111,15 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         ({"thresholds": (64,)}, "--thresholds goes with --rank-rule thresholds"),
         ({"rank_rule": "thresholds"}, "--rank-rule thresholds needs --thresholds"),
         ({"rank_rule": "explicit"}, "--rank-rule explicit needs --levels"),
+        (
+            {"model": "fm", "projection": "algorithm1"},
+            "--projection algorithm1 is for the dependent factors of --model rafm, and "
+            "--model fm has none; leave it out",
+        ),
+        (
+            {"model": "difacto", "dependent_learning_rate": 0.1},
+            "--dependent-learning-rate 0.1 is for the dependent factors",
+        ),
     ],
 )
 def test_a_wrong_value_is_refused_in_one_sentence(

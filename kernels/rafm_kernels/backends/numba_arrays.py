@@ -85,6 +85,7 @@ class Scratch(NamedTuple):
 
     ids: np.ndarray  # int64[longest row]
     x: np.ndarray  # float[longest row]
+    slopes: np.ndarray  # float[longest row]   slope of the loss by x_e's product
     within: np.ndarray  # int64[m + 2]   features of the row in F_k
     scores: np.ndarray  # float64[m + 1]   z_k
     g: np.ndarray  # float[widest table]   gradient of a feature
@@ -110,6 +111,7 @@ def make_scratch(shape, dtype_like, indptr):
         longest = max(longest, indptr[r + 1] - indptr[r])
     return Scratch(
         np.empty(longest, np.int64),
+        np.empty(longest, dtype_like.dtype),
         np.empty(longest, dtype_like.dtype),
         np.zeros(m + 2, np.int64),
         np.empty(m + 1, np.float64),

@@ -88,26 +88,10 @@ def _plain_block(n: int) -> Any:
     return plain_block
 
 
-def _adagrad_block(n: int) -> Any:
-    load, store, splat, _, root = lanes(n)
-
-    @jit
-    def adagrad_block(table, squares, at, g, d, rate, epsilon):
-        """Step one block: a += g^2, v -= rate * g / (sqrt(a) + epsilon)."""
-        step = load(g, d)
-        a = load(squares, at) + step * step
-        store(squares, at, a)
-        moved = splat(table, rate) * step / (root(a) + splat(table, epsilon))
-        store(table, at, load(table, at) - moved)
-
-    return adagrad_block
-
-
 _pairs_32, _pairs_8, _pairs_1 = (_pair_block(n) for n in (32, 8, 1))
 _blend_32, _blend_8, _blend_1 = (_blend_block(n) for n in (32, 8, 1))
 _gradient_32, _gradient_8, _gradient_1 = (_gradient_block(n) for n in (32, 8, 1))
 _plain_32, _plain_8, _plain_1 = (_plain_block(n) for n in (32, 8, 1))
-_adagrad_32, _adagrad_8, _adagrad_1 = (_adagrad_block(n) for n in (32, 8, 1))
 
 
 @jit
@@ -203,19 +187,4 @@ def plain_step(table, at, dim, g, rate):
         d += 8
     while d < dim:
         _plain_1(table, at + d, g, d, rate)
-        d += 1
-
-
-@jit
-def adagrad_step(table, squares, at, dim, g, rate, epsilon):
-    """Step each number by itself: a += g^2, v -= rate * g / (sqrt(a) + epsilon)."""
-    d = 0
-    while d + 32 <= dim:
-        _adagrad_32(table, squares, at + d, g, d, rate, epsilon)
-        d += 32
-    while d + 8 <= dim:
-        _adagrad_8(table, squares, at + d, g, d, rate, epsilon)
-        d += 8
-    while d < dim:
-        _adagrad_1(table, squares, at + d, g, d, rate, epsilon)
         d += 1

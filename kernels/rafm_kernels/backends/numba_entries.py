@@ -14,7 +14,10 @@ import numpy as np
 from rafm_kernels.backends.numba_blocks import gradient
 from rafm_kernels.backends.numba_cache import jit
 from rafm_kernels.backends.numba_ffm import add_l2, mark_fields, mark_fields_of_row
+from rafm_kernels.backends.numba_pairs import pair_steps
 from rafm_kernels.backends.numba_steps import (
+    feature_step,
+    fetch_entry,
     fetch_feature,
     linear_step,
     table_step,
@@ -57,26 +60,42 @@ def scatter_entries(
 
 @jit
 def scatter_row_entries(
-    shape, n_fields, settings, parameters, kept, work, scratch, batch, row
-):
-    """One step of each feature of the row at place 0, as `scatter_entries`."""
+    shape, n_fields, settings, parameters, kept, work, scratch, batch, row, alone,
+    fetch, last_fetch,
+):  # fmt: skip
+    """One step of each feature of the row at place 0, as `scatter_entries`.
+
+    With `alone`, see `pairs_alone`, `gather` need not have kept the row's vectors.
+    Asks for memory as `_scatter_row` does.
+    """
     health = 0.0  # stays finite as long as all that is added is
     stride = shape.columns[len(shape.dims)]
-    x = scratch.x
+    x, slopes = scratch.x, scratch.slopes
     first = batch.indptr[row]
     n = batch.indptr[row + 1] - first
     for e in range(n):
         i = np.int64(batch.ids[first + e])
         c = work.slope[0] * x[e]
-        x[e] = c
+        slopes[e] = c
         c += settings.l2 * parameters.linear[i]
         health += linear_step(settings, parameters, kept, i, c)
-    for e in range(n if n > 1 else 0):
+    if alone:
+        health += pair_steps(
+            n_fields, n, shape, settings, parameters, kept, scratch, batch, fetch,
+            last_fetch,
+        )  # fmt: skip
+        fetch += n
+    for e in range(n if n > 1 and not alone else 0):
+        fetch_entry(shape, settings, parameters, kept, batch, fetch, last_fetch)
+        fetch += 1
         mark_fields_of_row(n_fields, batch, first + e, work, scratch.touched)
+        i = np.int64(batch.ids[first + e])
         health += _table_steps(
             shape, n_fields, settings, parameters, kept, work.sums, e * stride, 0,
-            work.entries, x, e, e + 1, 1.0, scratch, np.int64(batch.ids[first + e]),
+            work.entries, slopes, e, e + 1, 1.0, scratch, i,
         )  # fmt: skip
+    for e in range(fetch, last_fetch):
+        fetch_entry(shape, settings, parameters, kept, batch, e, last_fetch)
     return math.isfinite(health)
 
 
@@ -88,18 +107,23 @@ def _table_steps(
     """One step of feature i's row in each table; returns the sum of their |g|^2."""
     total = 0.0
     g = scratch.g
-    l2 = settings.l2 if n_fields is None else 0.0
     for k in range(len(shape.dims)):
-        at = shape.tables[k] + i * shape.dims[k]
-        square = gradient(
-            parameters.embeddings, at, shape.dims[k], vectors, base + shape.columns[k],
-            stride, entries, x, begin, end, 0.0, scale, l2, g,
-        )  # fmt: skip
-        if n_fields is not None and settings.l2 > 0:
-            square = add_l2(
-                n_fields, parameters.embeddings, at, shape.dims[k], scratch.touched,
-                settings.l2, g,
+        to = base + shape.columns[k]
+        if n_fields is None or settings.l2 == 0:
+            total += feature_step(
+                settings, shape, parameters, kept, k, i, vectors, to, stride, entries,
+                x, begin, end, 0.0, scale, settings.rate, g,
             )  # fmt: skip
+            continue
+        dim = shape.dims[k]
+        at = shape.tables[k] + i * dim
+        gradient(
+            parameters.embeddings, at, dim, vectors, to, stride, entries, x, begin, end,
+            0.0, scale, 0.0, g,
+        )  # fmt: skip
+        square = add_l2(
+            n_fields, parameters.embeddings, at, dim, scratch.touched, settings.l2, g
+        )
         total += square
         table_step(settings, shape, parameters, kept, k, i, g, square, settings.rate)
     return total

@@ -122,9 +122,12 @@ def score_ffm(shape, n_fields, parameters, batch, out, levels, scratch, first, l
 @jit
 def gather_ffm(
     shape, n_fields, settings, parameters, batch, start, work, scratch, first, last,
-    n_rows,
+    n_rows, keep,
 ):  # fmt: skip
-    """Take vectors, slopes and losses of rows first..last; as in `gather`."""
+    """Take slopes and losses of rows first..last, as in `gather`.
+
+    And, to `keep` them in `work`, the vectors that `scatter_entries` reads.
+    """
     table, at, place, x = parameters.embeddings, scratch.at, scratch.place, scratch.x
     vectors = work.sums
     stride = shape.columns[1]
@@ -135,7 +138,11 @@ def gather_ffm(
         n = _read_row(shape, n_fields, batch, start + r, scratch)
         z = linear_score(parameters, scratch.ids, x, n)
         to = (batch.indptr[start + r] - batch.indptr[start]) * stride
-        if _count_fields(n_fields, batch, start + r, work.active, r):
+        if not keep:
+            z += _pair_products(
+                dim, table, at, place, x, n, vectors, to, stride, False, False
+            )
+        elif _count_fields(n_fields, batch, start + r, work.active, r):
             for e in range(n):
                 own = to + e * stride + place[e]
                 vectors[own : own + dim] = 0

@@ -62,7 +62,8 @@ def train_part(
 
     For batches of one row there is but one thread, except for `adam-dense`.
 
-    Returns the steps made, and the step that was not finite or -1.
+    Returns the steps made, and the step that was not finite or -1; too few steps where
+    another thread failed.
     """
     scratch = make_scratch(shape, parameters.linear, batch.indptr)
     if batch_size == 1 and settings.optimizer != ADAM_DENSE:
@@ -98,8 +99,8 @@ def _steps(
             elif not bias_step(now, parameters, kept, work, n):
                 shared[SPOILT] = 1
             release(meeting)
-        else:
-            wait(meeting, before)
+        elif not wait(meeting, before):
+            return step, -1
         if shared[STOP]:
             return step, step
         before += 1
@@ -109,15 +110,15 @@ def _steps(
         )  # fmt: skip
         if arrive(meeting, n_threads):
             release(meeting)
-        else:
-            wait(meeting, before)
+        elif not wait(meeting, before):
+            return step, -1
         if settings.optimizer == ADAM_DENSE:
             before += 1
             _dense_part(meeting, shape, now, parameters, kept)
             if arrive(meeting, n_threads):
                 release(meeting)
-            else:
-                wait(meeting, before)
+            elif not wait(meeting, before):
+                return step, -1
         if shared[SPOILT]:
             return step, step
         step += 1
@@ -150,7 +151,7 @@ def _gather_part(
         else:
             gather_ffm(
                 shape, n_fields, settings, parameters, batch, start, work, scratch,
-                first, last, n,
+                first, last, n, True,
             )  # fmt: skip
         task = take(meeting)
 

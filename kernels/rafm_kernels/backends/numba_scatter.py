@@ -10,14 +10,13 @@ import math
 
 import numpy as np
 
-from rafm_kernels.backends.numba_blocks import gradient
 from rafm_kernels.backends.numba_cache import jit
 from rafm_kernels.backends.numba_gather import value_of
 from rafm_kernels.backends.numba_steps import (
+    feature_step,
     fetch_feature,
     linear_step,
     scalar_step,
-    table_step,
 )
 
 AHEAD = 8  # features between asking for memory and using it
@@ -73,7 +72,6 @@ def scatter(
     m = len(shape.dims)
     stride = shape.columns[m]
     scale = 1.0 / n_rows
-    g = scratch.g
     health = 0.0  # stays finite as long as all that is added is
     for f in range(first, min(first + AHEAD, last)):
         fetch_feature(shape, settings, parameters, kept, work.distinct[f])
@@ -95,15 +93,12 @@ def scatter(
             weight, touched = _own_weight(work, m, k, dependent, begin, end)
             if not touched:
                 continue
-            square = gradient(
-                parameters.embeddings, shape.tables[k] + i * shape.dims[k],
-                shape.dims[k], work.nexts if dependent else work.sums,
-                shape.columns[k], stride, work.rows, work.x, begin, end, weight, scale,
-                settings.l2, g,
+            health += feature_step(
+                settings, shape, parameters, kept, k, i,
+                work.nexts if dependent else work.sums, shape.columns[k], stride,
+                work.rows, work.x, begin, end, weight, scale,
+                settings.dependent_rate if dependent else settings.rate, scratch.g,
             )  # fmt: skip
-            health += square
-            rate = settings.dependent_rate if dependent else settings.rate
-            table_step(settings, shape, parameters, kept, k, i, g, square, rate)
     return math.isfinite(health)
 
 

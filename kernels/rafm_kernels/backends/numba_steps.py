@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from rafm_kernels.backends.numba_adagrad import adagrad_step, descend
 from rafm_kernels.backends.numba_arrays import (
     ADAGRAD,
     ADAGRAD_ROW,
@@ -18,7 +21,7 @@ from rafm_kernels.backends.numba_arrays import (
     SGD,
     Settings,
 )
-from rafm_kernels.backends.numba_blocks import adagrad_step, plain_step
+from rafm_kernels.backends.numba_blocks import gradient, plain_step
 from rafm_kernels.backends.numba_cache import jit
 from rafm_kernels.backends.numba_moments import (
     adam_step,
@@ -28,6 +31,8 @@ from rafm_kernels.backends.numba_moments import (
 )
 from rafm_kernels.backends.simd import fetch_row, prefetch
 
+# Numbers at a table's begin: its most frequent features are in a near cache anyway.
+NEAR = 1 << 17
 LOT = 8192  # numbers that a thread takes together when all of them move
 
 
@@ -118,6 +123,28 @@ def table_step(settings, shape, parameters, kept, k, i, g, square, rate):
 
 
 @jit
+def feature_step(
+    settings, shape, parameters, kept, k, i, vectors, base, stride, rows, x, first,
+    last, weight, scale, rate, g,
+):  # fmt: skip
+    """One step of v_i^(k) from its rows, as `gradient` takes them; returns |g|^2."""
+    dim = shape.dims[k]
+    at = shape.tables[k] + i * dim
+    table = parameters.embeddings
+    if settings.optimizer == ADAGRAD:
+        return descend(
+            table, kept.sums.embeddings, at, dim, vectors, base, stride, rows, x, first,
+            last, weight, scale, settings.l2, rate, settings.epsilon,
+        )  # fmt: skip
+    square = gradient(
+        table, at, dim, vectors, base, stride, rows, x, first, last, weight, scale,
+        settings.l2, g,
+    )  # fmt: skip
+    table_step(settings, shape, parameters, kept, k, i, g, square, rate)
+    return square
+
+
+@jit
 def fetch_feature(shape, settings, parameters, kept, i):
     """Ask for all that one feature's step reads: nearly always cold in the tail."""
     prefetch(parameters.linear, i)
@@ -130,6 +157,8 @@ def fetch_feature(shape, settings, parameters, kept, i):
         if i >= shape.sizes[k]:
             break
         dim = shape.dims[k]
+        if i * dim < NEAR:
+            continue
         at = shape.tables[k] + i * dim
         fetch_row(parameters.embeddings, at, dim)
         if settings.optimizer == ADAGRAD or has_moments:
@@ -138,6 +167,13 @@ def fetch_feature(shape, settings, parameters, kept, i):
             prefetch(kept.sums.embeddings, shape.rows[k] + i)
         if has_moments:
             fetch_row(kept.moments.embeddings, at, dim)
+
+
+@jit
+def fetch_entry(shape, settings, parameters, kept, batch, e, last):
+    """Ask for all that the step of entry e's feature reads, if e is before `last`."""
+    if e < last:
+        fetch_feature(shape, settings, parameters, kept, np.int64(batch.ids[e]))
 
 
 @jit

@@ -17,8 +17,8 @@ from numba.extending import intrinsic
 
 from rafm_kernels.backends.numba_cache import jit
 
-_ARRIVED, _ROUND, _NEXT = 0, 8, 16  # each on a cache line of its own
-_SIZE = 24
+_ARRIVED, _ROUND, _NEXT, _GIVEN_UP = 0, 8, 16, 24  # each on a line of its own
+_SIZE = 32
 _SPINS = 2000
 
 _give_way = types.ExternalFunction(
@@ -29,6 +29,11 @@ _give_way = types.ExternalFunction(
 def make_meeting() -> np.ndarray:
     """Make the numbers that the threads of one call share, int64."""
     return np.zeros(_SIZE, np.int64)
+
+
+def give_up(meeting: np.ndarray) -> None:
+    """Let those go who wait for a thread that will not come."""
+    meeting[_GIVEN_UP] = 1
 
 
 def _address(context: Any, builder: Any, array_type: Any, array: Any, at: Any) -> Any:
@@ -102,9 +107,15 @@ def release(meeting):
 
 @jit
 def wait(meeting, before):
-    """Wait until the meeting's round is not `before` any more."""
+    """Wait until the meeting's round is not `before` any more.
+
+    Returns whether the threads met: not if one of them cannot come.
+    """
     spins = 0
     while _read(meeting, _ROUND) == before:
         spins += 1
         if spins > _SPINS:
+            if _read(meeting, _GIVEN_UP) != 0:
+                return False
             _give_way()
+    return True

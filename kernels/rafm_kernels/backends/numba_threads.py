@@ -20,7 +20,7 @@ from rafm_kernels.backends.numba_arrays import (
     Settings,
     Shape,
 )
-from rafm_kernels.backends.numba_sync import make_meeting
+from rafm_kernels.backends.numba_sync import give_up, make_meeting
 from rafm_kernels.batch import Batch
 from rafm_kernels.contract import TrainReport
 from rafm_kernels.fields import check_batch
@@ -119,7 +119,7 @@ def _train(
             batch_size, loss_sums,
         )  # fmt: skip
 
-    n_steps, bad_step = _run(part, n_threads)
+    n_steps, bad_step = _run(part, n_threads, meeting)
     return TrainReport(n_steps, loss_sums[0], loss_sums[1:], bad_step)
 
 
@@ -137,16 +137,31 @@ def _score(
     def part() -> None:
         numba_run.score_part(meeting, shape, parameters, rows, out, levels)
 
-    _run(part, n_threads)
+    _run(part, n_threads, meeting)
 
 
-def _run(part: Callable[[], Any], n_threads: int) -> Any:
-    """Run `part` in that many threads, this one among them; return what it returns."""
+def _run(part: Callable[[], Any], n_threads: int, meeting: NDArray[np.int64]) -> Any:
+    """Run `part` in that many threads, this one among them; return what it returns.
+
+    One that fails, or cannot start, makes all end: others would wait for it for ever.
+    """
+
+    def guarded() -> Any:
+        try:
+            return part()
+        except BaseException:
+            give_up(meeting)
+            raise
+
     if n_threads == 1:
         return part()
     with ThreadPoolExecutor(n_threads - 1) as pool:
-        others = [pool.submit(part) for _ in range(n_threads - 1)]
-        result = part()
+        try:
+            others = [pool.submit(guarded) for _ in range(n_threads - 1)]
+        except BaseException:
+            give_up(meeting)
+            raise
+        result = guarded()
         for other in others:
             other.result()
     return result

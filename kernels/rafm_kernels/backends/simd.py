@@ -206,6 +206,32 @@ def _bound(name: str) -> Any:
     return compute
 
 
+def _rearranged(places: Any) -> Any:
+    """Make the function that lays out the numbers of two vectors anew.
+
+    `places` gives, from the length of each, which number of both comes where.
+    """
+
+    @intrinsic(prefer_literal=False)
+    def rearrange(typing: Any, a: Any, b: Any) -> Any:
+        chosen = places(a.n)
+
+        def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            mask = ir.VectorType(ir.IntType(32), len(chosen))
+            return builder.shuffle_vector(*args, ir.Constant(mask, chosen))
+
+        return Vector(a.dtype, len(chosen))(a, b), lower
+
+    return rearrange
+
+
+# Of two vectors: one after the other; the first's first half; its second half; the
+# second half of the first before the first half of the second.
+joined = _rearranged(lambda n: list(range(2 * n)))
+front = _rearranged(lambda n: list(range(n // 2)))
+back = _rearranged(lambda n: list(range(n // 2, n)))
+turned = _rearranged(lambda n: list(range(n // 2, n + n // 2)))
+
 # Of two vectors, number by number; where one is NaN, the other.
 smaller, larger = _bound("minnum"), _bound("maxnum")
 
