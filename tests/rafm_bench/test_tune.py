@@ -326,7 +326,7 @@ def test_a_search_whose_trials_all_fail_is_an_error(
 def test_two_searches_do_not_share_a_folder_at_a_time(searched: Search) -> None:
     with (
         locked(searched.out / ".lock"),
-        pytest.raises(UserError, match="another process is at work there"),
+        pytest.raises(UserError, match=r"process [0-9]+ on .* is at work there"),
     ):
         tune(searched, Silent())
 
