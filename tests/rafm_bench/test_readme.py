@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from rafm_bench.exchange import export_model
 from rafm_bench.model_file import load_model
-from rafm_bench.progress import Silent
 from rafm_bench.run import MODEL
-from rafm_bench.search import make_search
-from rafm_bench.space import read_space
-from rafm_bench.tune import tune
 
 if TYPE_CHECKING:
     import pytest
 
     from rafm_bench.run import Run
-    from rafm_datasets import PreparedData
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -55,20 +50,3 @@ def test_an_exported_model_is_read_with_numpy(
     export_model(load_model(rafm_run.folder / MODEL), tmp_path / "rafm.npz")
     names = run_blocks("Models for other programs")
     assert len(names["vector_of"]) == len(names["weights"])
-
-
-def test_the_table_of_a_search_is_read_with_polars(
-    click_data: PreparedData,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    shared = {"model": "lr", "epochs": 1}
-    tune(
-        make_search(click_data, Path("tuned"), read_space(["l2=0,1e-5"]), shared),
-        Silent(),
-    )
-    table, _ = blocks("Searching options", "python")
-    exec(compile(table, "Searching options", "exec"), {})
-    assert "valid_log_loss" in capsys.readouterr().out
