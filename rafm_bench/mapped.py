@@ -47,6 +47,6 @@ class MappedArrays:
             os.posix_fallocate(opened.fileno(), 0, n_bytes)
             mapped = mmap.mmap(opened.fileno(), n_bytes)
         # A row is all that is wanted of a page's neighbourhood. Reading ahead would
-        # push out the hot rows: an epoch under a cap took ten times as long.
+        # push out the hot rows.
         mapped.madvise(mmap.MADV_RANDOM)
         return np.frombuffer(mapped, dtype, n)
