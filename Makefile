@@ -23,7 +23,7 @@ docs: .venv/installed-dev
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs site
 
 # What `make bench` runs: a few minutes. `make bench-full` runs all, with more samples.
-QUICK := ^(regimes.*(train_batch|parameters)|scaling.(Slopes|(Rank|RowLength|Features).time)|models.(Score|RowByRow).time|quality.*(fm 8|rafm).*adagrad|prepare.Whole|epochs|cold.(Import|Help))
+QUICK := ^(regimes.*(train_batch|parameters)|scaling.(Slopes|(Rank|RowLength|Features).time)|models.(Score|RowByRow).time|quality.*(fm 8|rafm).*adagrad|prepare.Whole|epochs.Reader|cold.(Import|Help))
 ASV = $(BIN)/asv run --environment existing:$(abspath $(BIN)/python) --set-commit-hash $$(git rev-parse HEAD)
 
 bench: .venv/installed-dev
