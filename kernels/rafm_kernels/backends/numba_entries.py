@@ -36,10 +36,12 @@ def scatter_entries(
     stride = shape.columns[len(shape.dims)]
     scale = 1.0 / n_rows
     for f in range(first, min(first + AHEAD, last)):
-        fetch_feature(shape, settings, parameters, kept, work.distinct[f])
+        fetch_feature(shape, settings, parameters, kept, work.distinct[f], 0)
     for f in range(first, last):
         if f + AHEAD < n_distinct:
-            fetch_feature(shape, settings, parameters, kept, work.distinct[f + AHEAD])
+            fetch_feature(
+                shape, settings, parameters, kept, work.distinct[f + AHEAD], 0
+            )
         i = np.int64(work.distinct[f])
         begin = work.starts[f]
         end = work.starts[f + 1]

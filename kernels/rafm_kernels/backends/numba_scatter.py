@@ -74,10 +74,12 @@ def scatter(
     scale = 1.0 / n_rows
     health = 0.0  # stays finite as long as all that is added is
     for f in range(first, min(first + AHEAD, last)):
-        fetch_feature(shape, settings, parameters, kept, work.distinct[f])
+        fetch_feature(shape, settings, parameters, kept, work.distinct[f], 0)
     for f in range(first, last):
         if f + AHEAD < n_distinct:
-            fetch_feature(shape, settings, parameters, kept, work.distinct[f + AHEAD])
+            fetch_feature(
+                shape, settings, parameters, kept, work.distinct[f + AHEAD], 0
+            )
         i = np.int64(work.distinct[f])
         begin = work.starts[f]
         end = work.starts[f + 1]

@@ -31,7 +31,8 @@ from rafm_kernels.backends.numba_moments import (
 )
 from rafm_kernels.backends.simd import fetch_row, prefetch
 
-# Numbers at a table's begin: its most frequent features are in a near cache anyway.
+# Numbers at a table's begin: from row to row, its most frequent features stay in a near
+# cache.
 NEAR = 1 << 17
 LOT = 8192  # numbers that a thread takes together when all of them move
 
@@ -145,8 +146,11 @@ def feature_step(
 
 
 @jit
-def fetch_feature(shape, settings, parameters, kept, i):
-    """Ask for all that one feature's step reads: nearly always cold in the tail."""
+def fetch_feature(shape, settings, parameters, kept, i, near):
+    """Ask for all that one feature's step reads: nearly always cold in the tail.
+
+    But not for what lies in the first `near` numbers of a table.
+    """
     prefetch(parameters.linear, i)
     if settings.optimizer != SGD:
         prefetch(kept.sums.linear, i)
@@ -157,7 +161,7 @@ def fetch_feature(shape, settings, parameters, kept, i):
         if i >= shape.sizes[k]:
             break
         dim = shape.dims[k]
-        if i * dim < NEAR:
+        if i * dim < near:
             continue
         at = shape.tables[k] + i * dim
         fetch_row(parameters.embeddings, at, dim)
@@ -173,7 +177,7 @@ def fetch_feature(shape, settings, parameters, kept, i):
 def fetch_entry(shape, settings, parameters, kept, batch, e, last):
     """Ask for all that the step of entry e's feature reads, if e is before `last`."""
     if e < last:
-        fetch_feature(shape, settings, parameters, kept, np.int64(batch.ids[e]))
+        fetch_feature(shape, settings, parameters, kept, np.int64(batch.ids[e]), NEAR)
 
 
 @jit
