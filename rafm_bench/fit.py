@@ -11,8 +11,6 @@ from rafm_bench.engine import diverged, open_engine
 from rafm_bench.metrics import progressive_metrics, selection_loss, shown
 from rafm_bench.run import Epoch
 from rafm_bench.scoring import Scorer, measure_split
-from rafm_datasets import stream
-from rafm_kernels import Batch, Parameters, init_parameters, init_state, make_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,11 +22,7 @@ if TYPE_CHECKING:
     from rafm_bench.job import Job
     from rafm_bench.metrics import Metrics
     from rafm_bench.run import Exchange
-    from rafm_kernels import TrainState
-
-
-NOTICED = 3.0
-"""Seconds of compiling that deserve a remark."""
+    from rafm_kernels import Parameters, TrainState
 
 
 class Fitted(NamedTuple):
@@ -65,27 +59,6 @@ def _is_over(standing: Standing, config: TrainConfig) -> bool:
 def scorer(job: Job, parameters: Parameters) -> Scorer:
     """Return the scorer of a job's model with these parameters."""
     return Scorer(job.backend, job.model, parameters, job.config.threads, job.reading)
-
-
-def warm_up(job: Job) -> float:
-    """Compile the backend's functions on a row of their own; return the seconds."""
-    started = time.perf_counter()
-    config = job.config
-    job.report("compiling", 0, None, "")
-    rows = next(stream(job.data, "train", 1))
-    values = None if rows.values is None else np.ones(2, rows.values.dtype)
-    both = np.arange(2, dtype=np.int32)  # two features of two fields suit every model
-    batch = Batch(np.array([0, 2]), both, values, both, rows.labels)
-    loss, n_fields = job.model.loss, 2
-    model = make_model(config.model, [1, 1], config.ranks, loss=loss, n_fields=n_fields)
-    parameters = init_parameters(model, 0, config.dtype)
-    state = init_state(model, job.optimizer, parameters)
-    job.backend.train(model, state, job.optimizer, batch, 1, config.threads)
-    job.backend.scores(model, parameters, batch, config.threads)
-    seconds = time.perf_counter() - started
-    if seconds > NOTICED:
-        job.report.say(f"compiled in {seconds:.1f} s; later runs find it on disk")
-    return seconds
 
 
 def _pass(course: Course, engine: Engine, state: TrainState) -> None:

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rafm_bench.compiling import warm_up
 from rafm_bench.cost import predict_cost
 from rafm_bench.course import Course
 from rafm_bench.execution import STANDARD, Execution
-from rafm_bench.fit import fit, scorer, warm_up
+from rafm_bench.fit import fit, scorer
 from rafm_bench.job import Job, make_job
 from rafm_bench.memory import forget_peak_memory
 from rafm_bench.memory_plan import within_memory
