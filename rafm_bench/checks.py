@@ -93,7 +93,10 @@ def size(value: object) -> int:
         raise UserError(f"must be a size such as 500MB or 2GiB, got {value!r}")
     number, prefix, binary = found.groups()
     power = " KMGT".index(prefix.upper() or " ")
-    return int(float(number) * (1024 if binary else 1000) ** power)
+    n_bytes = int(float(number) * (1024 if binary else 1000) ** power)
+    if not n_bytes:
+        raise UserError(f"must be a size above 0, got {value!r}")
+    return n_bytes
 
 
 def interval(value: object) -> str:

@@ -177,6 +177,11 @@ def test_a_run_that_does_not_fit_leaves_nothing(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_limit_of_nothing_is_refused_and_not_taken_for_none() -> None:
+    with pytest.raises(UserError, match="`memory_limit` must be a size above 0"):
+        Execution(memory_limit=0)
+
+
 def test_the_size_of_this_process_is_that_of_a_python_with_numpy() -> None:
     grown = memory_bytes()
     held = np.ones(64 << 20, np.uint8)
