@@ -75,6 +75,15 @@ def describe(model: Model, data_fingerprint: str) -> dict[str, Any]:
     }
 
 
+def check_there(file: Path) -> None:
+    """Raise UserError where a run has no model file."""
+    if not file.is_file():
+        raise UserError(
+            f"{file}: no such model file; train the run again (a search "
+            "keeps the model of its best trial only, unless by --keep-models)"
+        )
+
+
 def load_model(file: Path) -> SavedModel:
     """Read a model file; UserError when it is not one, or of a newer version."""
     return restore_model(*_read(file), file)
@@ -106,11 +115,7 @@ def restore_model(
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
-    if not file.is_file():
-        raise UserError(
-            f"{file}: no such model file; train the run again (a search "
-            "keeps the model of its best trial only, unless by --keep-models)"
-        )
+    check_there(file)
     try:
         with safe_open(file, framework="np") as opened:
             metadata = opened.metadata() or {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rafm_bench.errors import UserError
-from rafm_bench.model_file import METADATA_KEY, describe
+from rafm_bench.model_file import METADATA_KEY, check_there, describe
 from rafm_bench.run import MODEL, read_run
 from rafm_bench.tensor_file import hash_file, open_tensors
 from rafm_kernels import init_parameters, init_state, parameter_arrays, zero_parameters
@@ -52,6 +52,7 @@ def start_of(job: Job) -> str:
         return ""
     run = Path(job.config.init_from)
     read_run(run)
+    check_there(run / MODEL)
     _check_fits(job, run)
     return hash_file(run / MODEL).hexdigest()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,17 @@ def test_weights_that_would_not_mean_the_same_are_refused(
     with pytest.raises(UserError, match=told):
         attempt()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_its_model_is_told_as_such(
+    rafm_run: Run, click_data: PreparedData, tmp_path: Path
+) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(rafm_run.folder, bare)
+    (bare / MODEL).unlink()
+    config = replace(SMALL, init_from=str(bare))
+    with pytest.raises(UserError, match=r"no such model file; .* by --keep-models"):
+        train(config, click_data, tmp_path / "run", Silent())
 
 
 def test_weights_of_other_data_are_refused(
