@@ -71,12 +71,23 @@ class Engine(NamedTuple):
     exchange: Callable[[], Exchange] | None = None
 
 
-@contextmanager
-def open_engine(job: Job) -> Iterator[Engine]:
-    """Give the engine that the job's config asks for, for all its epochs."""
-    from rafm_bench.shards.engine import check_places, open_rounds
+def check_engine(job: Job) -> None:
+    """Raise UserError where no engine can carry the job out as it is asked for."""
+    from rafm_bench.shards.engine import check_places, check_shards
 
     check_places(job)
+    if job.config.shards > 1:
+        check_shards(job)
+
+
+@contextmanager
+def open_engine(job: Job) -> Iterator[Engine]:
+    """Give the engine that the job's config asks for, for all its epochs.
+
+    The job has passed `check_engine`.
+    """
+    from rafm_bench.shards.engine import open_rounds
+
     if job.config.shards == 1:
         yield Engine(one_machine)
         return

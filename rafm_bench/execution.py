@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rafm_bench import checks
+from rafm_bench.errors import UserError
 from rafm_bench.options import check_fields, choice, option
 
 DataPlace = Literal["auto", "memory", "disk"]
@@ -67,8 +68,17 @@ class Execution:
     )
 
     def __post_init__(self) -> None:
-        """Check every value."""
+        """Check every value, and that one place is named at most."""
         check_fields(self)
+        if self.workers and self.scheduler is not None:
+            raise UserError("give --workers or --scheduler, not both")
+
+    @property
+    def place_flag(self) -> str:
+        """The flag that gives the work to other processes; "" where there is none."""
+        if self.scheduler is not None:
+            return "--scheduler"
+        return "--workers" if self.workers else ""
 
 
 STANDARD = Execution()

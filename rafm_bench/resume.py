@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rafm_bench.checkpoint import read_state
 from rafm_bench.config import TrainConfig
 from rafm_bench.config_file import read_config_values
+from rafm_bench.engine import check_engine
 from rafm_bench.errors import UserError
 from rafm_bench.execution import STANDARD, Execution
 from rafm_bench.job import make_job
@@ -68,6 +69,7 @@ def resume(
         prepared = open_prepared(data or _recorded(origin.data, folder))
         check_data(origin, prepared, folder)
         job = make_job(config, prepared, report, execution)
+        check_engine(job)
         start = start_of(job) if standing.phase == "begun" else origin.start
         now = origin_of(job, config, start)
         check_files(origin, now, folder)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rafm_bench.compiling import warm_up
 from rafm_bench.cost import predict_cost
 from rafm_bench.course import Course
+from rafm_bench.engine import check_engine
 from rafm_bench.execution import STANDARD, Execution
 from rafm_bench.fit import fit, scorer
 from rafm_bench.job import Job, make_job
@@ -67,6 +68,7 @@ def train(
     refuse_taken(out)
     forget_peak_memory()
     job = make_job(with_full_paths(config), data, report, execution)
+    check_engine(job)
     origin = origin_of(job, portable(job.config), start_of(job))
     with begin_run(out, origin, job.config) as place:
         return carry_out(job, place, tested=tested)

@@ -209,14 +209,14 @@ class ClusterCrew:
     def _snapshot(self, state: TrainState) -> Whole:
         """Copy the state, once a round, as it changes while copies are on their way."""
         if self._whole is None:
-            config, data, model, optimizer, *_ = self._bench
+            config, data, model, optimizer, _, reading = self._bench
             arrays = {
                 name: np.array(array)
                 for name, array in state_arrays(state, model).items()
             }
             folder = str(data.folder.resolve())
             about = (config, folder, data.fingerprint, model, optimizer)
-            self._whole = Whole(*about, arrays, self._versions)
+            self._whole = Whole(*about, arrays, self._versions, reading.n_threads)
         return self._whole
 
     def _ask(self, attempt: Attempt, order: Order, whole: Whole | None) -> Reply:
@@ -280,8 +280,6 @@ def open_cluster(where: Execution) -> Iterator[Any]:
 
     from rafm_datasets import cluster
 
-    if where.workers and where.scheduler is not None:
-        raise UserError("give --workers or --scheduler, not both")
     opened = (
         cluster.running(where.scheduler)
         if where.scheduler is not None

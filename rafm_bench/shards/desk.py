@@ -12,7 +12,7 @@ from rafm_bench.shards.blocks import blocks_of
 from rafm_bench.shards.merging import Update, put
 from rafm_bench.shards.pieces import Piece, ScoredPiece, score_piece
 from rafm_bench.shards.rounds import Answer, Bench, Part, ShardReader, play
-from rafm_datasets import DataError, open_prepared
+from rafm_datasets import DataError, Reading, open_prepared
 from rafm_kernels import load_backend, state_from_arrays
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Whole(NamedTuple):
     optimizer: Optimizer
     arrays: dict[str, NDArray[Any]]
     versions: dict[str, str]
+    reader_threads: int
 
 
 class Order(NamedTuple):
@@ -61,7 +62,8 @@ class _Desk:
             raise DataError(f"{data.folder} holds other data there")
         backend = load_backend(whole.config.backend)
         model, optimizer = whole.model, whole.optimizer
-        self.bench = Bench(whole.config, data, model, optimizer, backend)
+        reading = Reading(whole.reader_threads)
+        self.bench = Bench(whole.config, data, model, optimizer, backend, reading)
         self.state: TrainState = state_from_arrays(whole.arrays, model, optimizer)
         self.reader = ShardReader(self.bench)
         self.version, self.used = version, time.monotonic()

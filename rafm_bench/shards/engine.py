@@ -110,12 +110,11 @@ class Rounds:
 @contextlib.contextmanager
 def open_rounds(job: Job) -> Iterator[Engine]:
     """Open the crew that the job's execution asks for, and give its engine."""
-    _check_shards(job)
     bench = Bench(
         job.config, job.data, job.model, job.optimizer, job.backend, job.reading
     )
     where = job.execution
-    if not where.workers and where.scheduler is None:
+    if not where.place_flag:
         rounds = Rounds(Here(bench))
         yield Engine(rounds.train, None, partial(rounds.exchange, job))
         return
@@ -132,17 +131,28 @@ def open_rounds(job: Job) -> Iterator[Engine]:
 
 
 def check_places(job: Job) -> None:
-    """Raise UserError where workers are given and there is one shard only."""
-    where = job.execution
-    if job.config.shards == 1 and (where.workers or where.scheduler is not None):
-        flag = "--workers" if where.workers else "--scheduler"
+    """Raise UserError where workers would have no shards, or not do as is asked."""
+    where, flag = job.execution, job.execution.place_flag
+    if not flag:
+        return
+    if job.config.shards == 1:
         raise UserError(
             f"{flag} says where shards are trained, and there is one only; add "
             "--shards N, or leave it out"
         )
+    asked = {
+        "--parameters mmap": where.parameters == "mmap",
+        "--data-in memory": where.data_in == "memory",
+    }
+    for other, is_given in asked.items():
+        if is_given:
+            raise UserError(
+                f"{other} is for training in this process, and the workers of {flag} "
+                "hold the model in memory and read rows anew; leave one of them out"
+            )
 
 
-def _check_shards(job: Job) -> None:
+def check_shards(job: Job) -> None:
     """Raise UserError where the job cannot be cut into so many shards."""
     if job.optimizer.name == "adam-dense":
         raise UserError(

@@ -86,7 +86,7 @@ def scoring_at(
     where: Execution, config: TrainConfig, report: Reporter
 ) -> Iterator[ScoreChunks | None]:
     """Give what scores a split where `where` says; None: this process does."""
-    if not where.workers and where.scheduler is None:
+    if not where.place_flag:
         yield None
         return
     from rafm_bench.shards.crew import ClusterCrew, open_cluster

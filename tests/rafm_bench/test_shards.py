@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from rafm_bench.config import TrainConfig
-from rafm_bench.engine import open_engine
+from rafm_bench.engine import check_engine, open_engine
 from rafm_bench.errors import UserError
+from rafm_bench.execution import Execution
 from rafm_bench.job import make_job
 from rafm_bench.progress import Silent
 from rafm_bench.shards.blocks import blocks_of
 from rafm_bench.shards.merging import GAIN_POWER, merge, put, take
 from rafm_bench.shards.rounds import Bench, play
+from rafm_bench.train import train
 from rafm_datasets import rows_of_shard
 from rafm_kernels import (
     OPTIMIZERS,
@@ -29,11 +31,14 @@ from rafm_kernels import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rafm_bench.job import Job
     from rafm_bench.shards.merging import Update
     from rafm_datasets import PreparedData
     from rafm_kernels import Batch, Model, TrainState
 
+TWO_WORKERS = Execution(workers=2)
 SPARSE = [name for name in OPTIMIZERS if name != "adam-dense"]
 
 
@@ -155,23 +160,50 @@ def test_every_row_is_in_one_shard(many_groups: PreparedData) -> None:
 
 
 def test_more_shards_than_row_groups_are_refused(click_data: PreparedData) -> None:
-    with (
-        pytest.raises(UserError, match=r"lie in 1 row groups.*use --shards 1 or less"),
-        open_engine(job_of(click_data, shards=2)),
-    ):
-        pass
+    with pytest.raises(UserError, match=r"in 1 row groups.*use --shards 1 or less"):
+        check_engine(job_of(click_data, shards=2))
 
 
 def test_an_optimizer_that_moves_every_parameter_is_refused(
     many_groups: PreparedData,
 ) -> None:
     job = job_of(many_groups, shards=2, optimizer="adam-dense")
-    with pytest.raises(UserError, match=r"adam-dense.*--shards 1"), open_engine(job):
-        pass
+    with pytest.raises(UserError, match=r"adam-dense.*--shards 1"):
+        check_engine(job)
 
 
 def test_places_without_shards_are_refused(many_groups: PreparedData) -> None:
     job = job_of(many_groups)
-    job = replace(job, execution=replace(job.execution, workers=2))
-    with pytest.raises(UserError, match=r"--workers.*--shards"), open_engine(job):
-        pass
+    job = replace(job, execution=TWO_WORKERS)
+    with pytest.raises(UserError, match=r"--workers.*--shards"):
+        check_engine(job)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"parameters": "mmap"}, r"--parameters mmap is .* the workers of --workers"),
+        ({"data_in": "memory"}, r"--data-in memory is .* leave one of them out"),
+    ],
+)
+def test_what_workers_do_not_do_is_refused(
+    asked: dict[str, str], told: str, many_groups: PreparedData
+) -> None:
+    job = job_of(many_groups, shards=2)
+    where = Execution(workers=2, **asked)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=told):
+        check_engine(replace(job, execution=where))
+
+
+def test_workers_of_two_kinds_are_refused() -> None:
+    with pytest.raises(UserError, match="--workers or --scheduler, not both"):
+        Execution(workers=1, scheduler="tcp://127.0.0.1:9")
+
+
+def test_what_no_engine_can_do_is_refused_before_anything_is_compiled(
+    many_groups: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rafm_bench.train.warm_up", pytest.fail)
+    with pytest.raises(UserError, match="--shards"):
+        train(TrainConfig(), many_groups, tmp_path / "run", Silent(), TWO_WORKERS)
+    assert not (tmp_path / "run").exists()

@@ -24,8 +24,9 @@ from rafm_bench.job import make_job
 from rafm_bench.progress import Silent
 from rafm_bench.run import MODEL, PROGRESS
 from rafm_bench.shards import crew, desk, placing
+from rafm_bench.shards.rounds import play
 from rafm_bench.train import train
-from rafm_datasets import DataError
+from rafm_datasets import DataError, Reading
 from rafm_kernels import init_parameters, init_state
 from tests.dask_processes import scheduler_and_workers
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from rafm_bench.job import Job
     from rafm_bench.run import Run
+    from rafm_bench.shards.rounds import Bench
     from rafm_datasets import PreparedData
 
 N_SHARDS = 3
@@ -194,11 +196,20 @@ def test_no_scheduler_at_an_address_is_told(many_groups: PreparedData) -> None:
         two_epochs(job_of(many_groups, scheduler="tcp://127.0.0.1:9"))
 
 
-def test_workers_of_two_kinds_are_refused(many_groups: PreparedData) -> None:
-    job = job_of(many_groups)
-    both = Execution(workers=1, scheduler="tcp://127.0.0.1:9")
-    with pytest.raises(UserError, match="--workers or --scheduler, not both"):
-        two_epochs(replace(job, execution=both))
+def test_workers_read_with_as_many_threads_as_are_asked_for(
+    many_groups: PreparedData, expected: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = set()
+
+    def noted(bench: Bench, *part: Any) -> Any:
+        seen.add(bench.reading.n_threads)
+        return play(bench, *part)
+
+    monkeypatch.setattr(desk, "play", noted)
+    with threads(2) as address:
+        job = job_of(many_groups, scheduler=address)
+        assert two_epochs(replace(job, reading=Reading(3))) == expected
+    assert seen == {3}
 
 
 @pytest.fixture
