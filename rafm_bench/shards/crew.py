@@ -128,7 +128,9 @@ class ClusterCrew:
         if since is None:
             self._report.say(f"{self._name} has no worker left: waiting for one")
             return time.monotonic()
-        if time.monotonic() - since > ALONE_SECONDS:
+        waited = time.monotonic() - since
+        self._report("waiting for a worker", int(waited), int(ALONE_SECONDS), "s")
+        if waited > ALONE_SECONDS:
             raise RunError(
                 f"{self._name} has had no worker for {ALONE_SECONDS:.0f} s; start some"
             )

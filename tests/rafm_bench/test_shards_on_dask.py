@@ -17,11 +17,12 @@ from distributed import Client, LocalCluster
 
 from rafm_bench.config import TrainConfig
 from rafm_bench.engine import open_engine
-from rafm_bench.errors import UserError
+from rafm_bench.errors import Interrupted, UserError
 from rafm_bench.evaluate import evaluate, predict
 from rafm_bench.execution import Execution
 from rafm_bench.job import make_job
 from rafm_bench.progress import Silent
+from rafm_bench.resume import resume
 from rafm_bench.run import MODEL, PROGRESS
 from rafm_bench.shards import crew, desk, placing
 from rafm_bench.shards.rounds import play
@@ -194,6 +195,35 @@ def test_a_worker_that_cannot_work_for_a_run_is_named_with_the_reason(
 def test_no_scheduler_at_an_address_is_told(many_groups: PreparedData) -> None:
     with pytest.raises(DataError, match=r"no Dask scheduler at tcp://127\.0\.0\.1:9"):
         two_epochs(job_of(many_groups, scheduler="tcp://127.0.0.1:9"))
+
+
+class Stranded(Told):
+    """Sends the workers away, and wishes to stop when they are waited for."""
+
+    def __init__(self, workers: LocalCluster) -> None:
+        super().__init__()
+        self.workers = workers
+
+    def __call__(self, stage: str, *_: Any, **__: Any) -> None:
+        if stage == "waiting for a worker":
+            signal.raise_signal(signal.SIGTERM)
+        elif stage != "compiling":
+            self.workers.scale(0)
+
+
+def test_a_wish_to_stop_is_heard_while_there_is_no_worker(
+    many_groups: PreparedData, tmp_path: Path
+) -> None:
+    config = replace(job_of(many_groups).config, epochs=3, patience=0)
+    here = train(config, many_groups, tmp_path / "here", Silent())
+    with LocalCluster(
+        n_workers=1, processes=False, dashboard_address="127.0.0.1:0"
+    ) as workers:
+        where, stranded = Execution(scheduler=workers.scheduler_address), tmp_path / "x"
+        with pytest.raises(Interrupted, match="go on with"):
+            train(config, many_groups, stranded, Stranded(workers), where)
+    resumed = resume(stranded, None, Silent())
+    assert (here.folder / MODEL).read_bytes() == (resumed.folder / MODEL).read_bytes()
 
 
 def test_workers_read_with_as_many_threads_as_are_asked_for(
