@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from rafm_bench.memory_plan import MemoryPlan
+
 BASE = 200 << 20
 PLENTY = 1 << 40
 
@@ -157,6 +159,31 @@ def test_rows_that_are_to_stay_in_memory_are_refused_where_they_do_not_fit(
     job = job_of(many_groups, {}, memory_limit=BASE, data_in="memory")
     with pytest.raises(UserError, match="--data-in disk"):
         memory_plan.plan_memory(job)
+
+
+@pytest.mark.usefixtures("known_base")
+def test_a_window_that_holds_all_rows_is_not_to_be_made_smaller(
+    click_data: PreparedData,
+) -> None:
+    with pytest.raises(UserError) as caught:
+        memory_plan.plan_memory(job_of(click_data, {}, memory_limit=BASE))
+    assert "or more" in str(caught.value)
+    assert "--shuffle-window" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("known_base")
+def test_where_workers_train_this_process_needs_a_copy_of_the_state_and_no_windows(
+    many_groups: PreparedData,
+) -> None:
+    def plan(shards: int, **place: Any) -> MemoryPlan:
+        job = job_of(many_groups, {"shards": shards}, memory_limit=PLENTY, **place)
+        return memory_plan.plan_memory(job)
+
+    few, many = plan(2, workers=4), plan(40, workers=4)
+    assert few == many
+    job = job_of(many_groups, {})
+    assert many.scratch == sum(memory_of(job.model, job.optimizer))
+    assert "what each worker takes is not counted" in str(many)
 
 
 @pytest.mark.usefixtures("known_base")
