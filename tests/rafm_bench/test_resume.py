@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -441,7 +442,8 @@ def test_of_a_run_that_diverges_only_what_others_put_into_it_stays(
         raise Diverged("not finite")
 
     (broken_off / "notes.txt").touch()
-    monkeypatch.setattr("rafm_bench.fit.choose_engine", lambda _: diverge)
+    opened = nullcontext(engine.Engine(diverge))  # type: ignore[arg-type]
+    monkeypatch.setattr("rafm_bench.fit.open_engine", lambda _: opened)
     with pytest.raises(Diverged):
         resume(broken_off, None, Silent())
     assert [file.name for file in broken_off.iterdir()] == ["notes.txt"]
