@@ -58,10 +58,10 @@ def resume(
     """
     forget_peak_memory()
     if is_finished(folder):
-        return _told_finished(folder, report)
+        return _told_finished(folder, flags or {}, report)
     with hold_run(folder):
         if is_finished(folder):
-            return _told_finished(folder, report)
+            return _told_finished(folder, flags or {}, report)
         _, origin, standing = read_state(folder / CHECKPOINT / STATE)
         config = TrainConfig(**read_config_values(folder / CONFIG))
         check_config(origin, config, folder / CONFIG)
@@ -79,9 +79,11 @@ def resume(
             return carry_out(job, place, tested=tested)
 
 
-def _told_finished(folder: Path, report: Reporter) -> Run:
+def _told_finished(folder: Path, flags: Mapping[str, Any], report: Reporter) -> Run:
+    run = read_run(folder)
+    _changed(run.config, flags, folder)
     report.say(f"{folder} is finished already; nothing was done")
-    return read_run(folder)
+    return run
 
 
 def _changed(

@@ -169,4 +169,4 @@ def _blocks(array: NDArray[Any]) -> Iterator[memoryview]:
 
 
 def _damaged(file: Path, why: str) -> UserError:
-    return UserError(f"{file}: damaged: {why}; remove it, and train the run again")
+    return UserError(f"{file}: damaged: {why}; remove its run, and train it again")

@@ -304,6 +304,11 @@ def test_a_finished_run_is_read_and_left_as_it_is(straight: Run) -> None:
     assert {p: p.stat().st_mtime_ns for p in straight.folder.iterdir()} == before
 
 
+def test_other_options_are_refused_for_a_finished_run_too(straight: Run) -> None:
+    with pytest.raises(UserError, match=r"--epochs is 9, and .* was begun with 4;"):
+        resume(straight.folder, None, Silent(), flags={"epochs": 9, "threads": 2})
+
+
 def test_threads_and_the_way_of_working_may_change_and_nothing_else(
     broken_off: Path, straight: Run
 ) -> None:
@@ -377,7 +382,7 @@ def state(run: Path) -> Path:
         (lambda run: damage(state(run), -1), "damaged: its checksum is not that of"),
         (lambda run: damage(state(run), -99), "damaged: its checksum is not that of"),
         (lambda run: os.truncate(state(run), 4000), "state.*: damaged: .* has 4,000"),
-        (lambda run: os.truncate(state(run), 3), "damaged: its header is cut"),
+        (lambda run: os.truncate(state(run), 3), "header is cut; remove its run, and"),
         (lambda run: state(run).unlink(), "no such checkpoint; remove"),
         (lambda run: damage(the_best(run), -99), "best-1.*: damaged: its checksum"),
         (lambda run: the_best(run).unlink(), "parameters of the best epoch are gone"),
