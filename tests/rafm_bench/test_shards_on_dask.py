@@ -128,7 +128,7 @@ def test_a_part_that_takes_far_longer_than_usual_is_given_to_another_worker(
 
 
 @pytest.mark.slow
-def test_a_local_worker_killed_within_a_round_changes_no_bit(
+def test_a_local_worker_killed_between_rounds_changes_no_bit(
     many_groups: PreparedData, expected: bytes
 ) -> None:
     def kill(number: int) -> None:
@@ -142,7 +142,7 @@ def test_a_local_worker_killed_within_a_round_changes_no_bit(
 
 
 @pytest.mark.slow
-def test_a_cluster_that_loses_a_worker_and_wins_another_trains_the_same_bits(
+def test_a_cluster_that_loses_a_worker_and_wins_another_between_rounds_trains_the_same(
     many_groups: PreparedData, expected: bytes, tmp_path: Path
 ) -> None:
     with scheduler_and_workers(tmp_path, 2) as processes:
