@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,11 +19,12 @@ from distributed import Client, LocalCluster
 
 from rafm_bench.config import TrainConfig
 from rafm_bench.engine import open_engine
-from rafm_bench.errors import UserError
+from rafm_bench.errors import Interrupted, UserError
 from rafm_bench.evaluate import evaluate, predict
 from rafm_bench.execution import Execution
 from rafm_bench.job import make_job
 from rafm_bench.progress import Silent
+from rafm_bench.resume import resume
 from rafm_bench.run import MODEL, PROGRESS
 from rafm_bench.shards import crew, desk, placing
 from rafm_bench.train import train
@@ -241,6 +244,40 @@ def test_a_run_on_workers_is_the_run_of_one_machine_and_names_its_workers(
     assert alone.rounds >= 2 * 4
     lines = (there.folder / PROGRESS).read_text(encoding="ascii").splitlines()
     assert len(lines) == 1 + alone.rounds
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("stage", ["play", "score_piece"])
+def test_ctrl_c_is_seen_while_no_worker_answers_and_the_run_goes_on_later(
+    stage: str,
+    many_groups: PreparedData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a round, and in validation: the workers answer when the run is over."""
+    config = replace(job_of(many_groups).config, epochs=2)
+    straight = train(config, many_groups, tmp_path / "straight", Silent())
+    expected = (straight.folder / MODEL).read_bytes()
+    real, asked, over = getattr(desk, stage), count(), threading.Event()
+
+    def silent_from_the_fifth(*arguments: Any) -> Any:
+        number = next(asked)
+        if number == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        if number >= 4:
+            assert over.wait(60)
+        return real(*arguments)
+
+    with threads(2) as address, monkeypatch.context() as patch:
+        patch.setattr(desk, stage, silent_from_the_fifth)
+        where = Execution(scheduler=address)
+        try:
+            with pytest.raises(Interrupted, match="go on with"):
+                train(config, many_groups, tmp_path / "run", Silent(), where)
+        finally:
+            over.set()
+    resumed = resume(tmp_path / "run", None, Silent())
+    assert (resumed.folder / MODEL).read_bytes() == expected
 
 
 @pytest.mark.slow
