@@ -275,6 +275,8 @@ class ClusterCrew:
         return True
 
     def _disconnected(self) -> RunError:
+        """Return the error of a lost connection; a wish to stop goes before it."""
+        self._stop.check()
         return RunError(f"the connection to {self._name} was lost")
 
 

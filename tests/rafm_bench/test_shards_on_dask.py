@@ -280,6 +280,29 @@ def test_ctrl_c_is_seen_while_no_worker_answers_and_the_run_goes_on_later(
     assert (resumed.folder / MODEL).read_bytes() == expected
 
 
+def test_ctrl_c_goes_before_a_lost_connection_and_leaves_a_checkpoint(
+    many_groups: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, asked = replace(job_of(many_groups).config, epochs=1), count()
+    straight = train(config, many_groups, tmp_path / "straight", Silent())
+    expected = (straight.folder / MODEL).read_bytes()
+    real = Client.nthreads
+
+    def lost_at_the_fifth(client: Client) -> Any:
+        if next(asked) == 4:
+            signal.raise_signal(signal.SIGINT)
+            raise OSError
+        return real(client)
+
+    with threads(2) as address, monkeypatch.context() as patch:
+        patch.setattr(Client, "nthreads", lost_at_the_fifth)
+        where = Execution(scheduler=address)
+        with pytest.raises(Interrupted, match="go on with"):
+            train(config, many_groups, tmp_path / "run", Silent(), where)
+    resumed = resume(tmp_path / "run", None, Silent())
+    assert (resumed.folder / MODEL).read_bytes() == expected
+
+
 @pytest.mark.slow
 def test_a_client_killed_between_rounds_is_resumed_with_the_same_bits(
     many_groups: PreparedData, tmp_path: Path
