@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rafm_bench.job import Job
     from rafm_bench.run import Exchange
     from rafm_bench.scoring import ScoreChunks
+    from rafm_bench.stopping import Stop
     from rafm_kernels import TrainState
 
 
@@ -81,17 +82,18 @@ def check_engine(job: Job) -> None:
 
 
 @contextmanager
-def open_engine(job: Job) -> Iterator[Engine]:
+def open_engine(job: Job, stop: Stop | None = None) -> Iterator[Engine]:
     """Give the engine that the job's config asks for, for all its epochs.
 
-    The job has passed `check_engine`.
+    The job has passed `check_engine`. `stop` ends the waiting for workers too: Stopped,
+    with the state as it was.
     """
     from rafm_bench.shards.engine import open_rounds
 
     if job.config.shards == 1:
         yield Engine(one_machine)
         return
-    with open_rounds(job) as engine:
+    with open_rounds(job, stop) as engine:
         yield engine
 
 

@@ -9,14 +9,33 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+
+class Place(NamedTuple):
+    """Where a process runs: the words before its command, and the address it has."""
+
+    before: tuple[str, ...] = ()
+    address: str = "127.0.0.1"
+
+    def start(self, module: str, *words: str) -> subprocess.Popen[bytes]:
+        """Start a module of Python there, as a process that prints nothing."""
+        command = [*self.before, sys.executable, "-m", module, *words]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
 
 class Processes(NamedTuple):
     """The scheduler's file, its process, and those of the workers without a nanny."""
 
     file: Path
+    place: Callable[[], Place]
     scheduler: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]]
 
@@ -25,16 +44,25 @@ class Processes(NamedTuple):
         scratch = str(self.file.parent / "scratch")
         quiet = ("--no-dashboard", "--local-directory", scratch)
         found = ("--scheduler-file", str(self.file))
-        words = ("--nthreads", "1", "--no-nanny", *quiet, *found)
-        self.workers.append(_started("dask_worker", *words))
+        place = self.place()
+        words = ("--nthreads", "1", "--no-nanny", "--host", place.address)
+        module = "distributed.cli.dask_worker"
+        self.workers.append(place.start(module, *words, *quiet, *found))
 
 
 @contextlib.contextmanager
-def scheduler_and_workers(folder: Path, n_workers: int) -> Iterator[Processes]:
-    """Start a cluster whose scheduler's file is in `folder`; kill it in the end."""
-    file = folder / "scheduler.json"
-    words = ("--port", "0", "--no-dashboard", "--scheduler-file", str(file))
-    processes = Processes(file, _started("dask_scheduler", *words), [])
+def scheduler_and_workers(
+    folder: Path, n_workers: int, place: Callable[[], Place] = Place
+) -> Iterator[Processes]:
+    """Start a cluster whose scheduler's file is in `folder`; kill it in the end.
+
+    `place` is asked where each process is to be: the scheduler first.
+    """
+    file, where = folder / "scheduler.json", place()
+    words = ("--host", where.address, "--port", "0", "--no-dashboard")
+    module = "distributed.cli.dask_scheduler"
+    scheduler = where.start(module, *words, "--scheduler-file", str(file))
+    processes = Processes(file, place, scheduler, [])
     try:
         for _ in range(n_workers):
             processes.add_worker()
@@ -43,11 +71,3 @@ def scheduler_and_workers(folder: Path, n_workers: int) -> Iterator[Processes]:
         for process in (*processes.workers, processes.scheduler):
             process.kill()
             process.wait()
-
-
-def _started(module: str, *words: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", f"distributed.cli.{module}", *words]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )

@@ -14,6 +14,7 @@ from rafm_bench.errors import RunError, UserError
 from rafm_bench.shards.desk import Order, Unfit, Whole, versions_here, work
 from rafm_bench.shards.placing import Attempt, Homes, Pace
 from rafm_bench.shards.rounds import Part
+from rafm_bench.stopping import Stop
 from rafm_kernels import state_arrays
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class ClusterCrew:
 
     A worker keeps the state of the last round that it played. It is sent what one
     update has changed since, or the whole state where it has none or lags further.
+    A wish to stop ends the waiting for answers, and leaves the state as it was.
 
     Attributes
     ----------
@@ -49,9 +51,11 @@ class ClusterCrew:
     n_redone : parts that had to be given to another worker
     """
 
-    def __init__(self, cluster: Any, bench: Bench, report: Reporter) -> None:
+    def __init__(
+        self, cluster: Any, bench: Bench, report: Reporter, stop: Stop | None = None
+    ) -> None:
         self._client, self._name = cluster.client, cluster.name
-        self._bench, self._report = bench, report
+        self._bench, self._report, self._stop = bench, report, stop or Stop()
         self._token, self._version = secrets.token_hex(8), 0
         self._versions = versions_here()
         self._news: Update | None = None
@@ -74,6 +78,7 @@ class ClusterCrew:
         self._losses.clear()
         alone_since = None
         while len(got) < len(parts):
+            self._stop.check()
             alive = self._alive()
             alone_since = self._check_not_alone(alive, alone_since)
             again = [*self._lost(alive), *self._late(alive)]
@@ -272,6 +277,8 @@ class ClusterCrew:
         return True
 
     def _disconnected(self) -> RunError:
+        """Return the error of a lost connection; a wish to stop goes before it."""
+        self._stop.check()
         return RunError(f"the connection to {self._name} was lost")
 
 

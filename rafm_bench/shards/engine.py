@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rafm_bench.job import Job
     from rafm_bench.shards.merging import Update
     from rafm_bench.shards.rounds import Answer
+    from rafm_bench.stopping import Stop
     from rafm_kernels import TrainState
 
 
@@ -108,7 +109,7 @@ class Rounds:
 
 
 @contextlib.contextmanager
-def open_rounds(job: Job) -> Iterator[Engine]:
+def open_rounds(job: Job, stop: Stop | None = None) -> Iterator[Engine]:
     """Open the crew that the job's execution asks for, and give its engine."""
     bench = Bench(
         job.config, job.data, job.model, job.optimizer, job.backend, job.reading
@@ -123,7 +124,7 @@ def open_rounds(job: Job) -> Iterator[Engine]:
 
     with (
         open_cluster(where) as cluster,
-        contextlib.closing(ClusterCrew(cluster, bench, job.report)) as crew,
+        contextlib.closing(ClusterCrew(cluster, bench, job.report, stop)) as crew,
     ):
         rounds = Rounds(crew)
         scoring = partial(score_with, crew)

@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -131,7 +133,7 @@ def test_a_part_that_takes_far_longer_than_usual_is_given_to_another_worker(
 
 
 @pytest.mark.slow
-def test_a_local_worker_killed_within_a_round_changes_no_bit(
+def test_a_local_worker_killed_between_rounds_changes_no_bit(
     many_groups: PreparedData, expected: bytes
 ) -> None:
     def kill(number: int) -> None:
@@ -145,7 +147,7 @@ def test_a_local_worker_killed_within_a_round_changes_no_bit(
 
 
 @pytest.mark.slow
-def test_a_cluster_that_loses_a_worker_and_wins_another_trains_the_same_bits(
+def test_a_cluster_that_loses_a_worker_and_wins_another_between_rounds_trains_the_same(
     many_groups: PreparedData, expected: bytes, tmp_path: Path
 ) -> None:
     with scheduler_and_workers(tmp_path, 2) as processes:
@@ -282,6 +284,63 @@ def test_a_run_on_workers_is_the_run_of_one_machine_and_names_its_workers(
     assert alone.rounds >= 2 * 4
     lines = (there.folder / PROGRESS).read_text(encoding="ascii").splitlines()
     assert len(lines) == 1 + alone.rounds
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("stage", ["play", "score_piece"])
+def test_ctrl_c_is_seen_while_no_worker_answers_and_the_run_goes_on_later(
+    stage: str,
+    many_groups: PreparedData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a round, and in validation: the workers answer when the run is over."""
+    config = replace(job_of(many_groups).config, epochs=2)
+    straight = train(config, many_groups, tmp_path / "straight", Silent())
+    expected = (straight.folder / MODEL).read_bytes()
+    real, asked, over = getattr(desk, stage), count(), threading.Event()
+
+    def silent_from_the_fifth(*arguments: Any) -> Any:
+        number = next(asked)
+        if number == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        if number >= 4:
+            assert over.wait(60)
+        return real(*arguments)
+
+    with threads(2) as address, monkeypatch.context() as patch:
+        patch.setattr(desk, stage, silent_from_the_fifth)
+        where = Execution(scheduler=address)
+        try:
+            with pytest.raises(Interrupted, match="go on with"):
+                train(config, many_groups, tmp_path / "run", Silent(), where)
+        finally:
+            over.set()
+    resumed = resume(tmp_path / "run", None, Silent())
+    assert (resumed.folder / MODEL).read_bytes() == expected
+
+
+def test_ctrl_c_goes_before_a_lost_connection_and_leaves_a_checkpoint(
+    many_groups: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, asked = replace(job_of(many_groups).config, epochs=1), count()
+    straight = train(config, many_groups, tmp_path / "straight", Silent())
+    expected = (straight.folder / MODEL).read_bytes()
+    real = Client.nthreads
+
+    def lost_at_the_fifth(client: Client) -> Any:
+        if next(asked) == 4:
+            signal.raise_signal(signal.SIGINT)
+            raise OSError
+        return real(client)
+
+    with threads(2) as address, monkeypatch.context() as patch:
+        patch.setattr(Client, "nthreads", lost_at_the_fifth)
+        where = Execution(scheduler=address)
+        with pytest.raises(Interrupted, match="go on with"):
+            train(config, many_groups, tmp_path / "run", Silent(), where)
+    resumed = resume(tmp_path / "run", None, Silent())
+    assert (resumed.folder / MODEL).read_bytes() == expected
 
 
 @pytest.mark.slow
