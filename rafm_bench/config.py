@@ -180,6 +180,15 @@ class TrainConfig:
     batch_size: int = field(
         default=256, metadata=_option(checks.whole(1), "N", "Rows per step.")
     )
+    blocks: int = field(
+        default=0,
+        metadata=_option(
+            checks.whole(0),
+            "N",
+            "Make an epoch of N random blocks of --batch-size neighbouring rows, and "
+            "metrics means over N blocks (the authors' program); 0: each row once.",
+        ),
+    )
     epochs: int = field(
         default=20,
         metadata=_option(checks.whole(1), "N", "Passes over the data, at most."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from rafm_bench.errors import Diverged
+from rafm_bench.errors import Diverged, UserError
 from rafm_bench.scoring import CHUNK_ROWS, chunks_of
 
 if TYPE_CHECKING:
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from rafm_bench.config import TrainConfig
     from rafm_bench.job import Job
     from rafm_bench.run import Exchange
     from rafm_bench.scoring import ScoreChunks
     from rafm_bench.stopping import Stop
+    from rafm_datasets import PreparedData
     from rafm_kernels import TrainState
 
 
@@ -78,6 +80,8 @@ def check_engine(job: Job) -> None:
 
     check_places(job)
     if job.config.shards > 1:
+        if job.config.blocks:
+            raise UserError("--blocks goes with one machine; leave --shards out")
         check_shards(job)
 
 
@@ -91,10 +95,22 @@ def open_engine(job: Job, stop: Stop | None = None) -> Iterator[Engine]:
     from rafm_bench.shards.engine import open_rounds
 
     if job.config.shards == 1:
-        yield Engine(one_machine)
+        yield Engine(_by_blocks() if job.config.blocks else one_machine)
         return
     with open_rounds(job, stop) as engine:
         yield engine
+
+
+def _by_blocks() -> TrainEpoch:
+    from rafm_bench.blocks import random_blocks
+
+    return random_blocks
+
+
+def rows_per_epoch(config: TrainConfig, data: PreparedData) -> int:
+    """Count the rows that an epoch trains on."""
+    n_rows = data.rows("train")
+    return config.blocks * min(config.batch_size, n_rows) or n_rows
 
 
 def one_machine(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rafm_bench.engine import diverged, open_engine
+from rafm_bench.blocks import measure_blocks
+from rafm_bench.engine import diverged, open_engine, rows_per_epoch
 from rafm_bench.metrics import progressive_metrics, selection_loss, shown
 from rafm_bench.run import Epoch
 from rafm_bench.scoring import Scorer, measure_split
@@ -61,17 +62,23 @@ def scorer(job: Job, parameters: Parameters) -> Scorer:
     return Scorer(job.backend, job.model, parameters, job.config.threads, job.reading)
 
 
+def measure(scorer: Scorer, job: Job, split: str, stage: str) -> Metrics:
+    """Measure a split, in the way that the job's config asks for."""
+    if job.config.blocks:
+        return measure_blocks(job, scorer, split)
+    return measure_split(scorer, job.data, split, job.report, stage)
+
+
 def _pass(course: Course, engine: Engine, state: TrainState) -> None:
     """Train on each row that is left of the running epoch."""
     job, standing = course.job, course.standing
     stage = f"epoch {standing.epoch}/{job.config.epochs}"
+    n_rows = rows_per_epoch(job.config, job.data)
     started = time.perf_counter()
     for part in engine.train(job, state, standing.epoch, standing.at):
         course.advance(part, time.perf_counter() - started)
         loss = standing.sums[0] / standing.rows
-        job.report(
-            stage, standing.rows, job.data.rows("train"), "rows", f"loss {loss:.4f}"
-        )
+        job.report(stage, standing.rows, n_rows, "rows", f"loss {loss:.4f}")
         course.pause()
         started = time.perf_counter()
     if not all(_finite(array) for array in state.parameters):
@@ -108,8 +115,7 @@ def _measure(course: Course, engine: Engine, state: TrainState, loss: float) -> 
     now = scorer(job, state.parameters)
     if engine.scoring is not None:
         now = now._replace(elsewhere=engine.scoring(state))
-    stage = f"epoch {course.standing.epoch}, validation"
-    return measure_split(now, job.data, "valid", job.report, stage)
+    return measure(now, job, "valid", f"epoch {course.standing.epoch}, validation")
 
 
 def _finite(array: NDArray[np.floating]) -> bool:

@@ -125,11 +125,11 @@ def _check_alike(search: Search) -> None:
                 f"{search.data.fingerprint[:12]}; choose another --out"
             )
         for name in JUDGES:
-            now = getattr(search.trials[0].config, name)
-            if row[name] != now:
+            was, now = row.get(name), getattr(search.trials[0].config, name)
+            if (was or 0) != (now or 0):  # a table of before may lack the column
                 raise UserError(
-                    f"{search.out}: its trials have {name} {row[name]}, this command "
-                    f"{name} {now}; choose another --out"
+                    f"{search.out}: its trials have {name} {was}, this command {name} "
+                    f"{now}; choose another --out"
                 )
 
 

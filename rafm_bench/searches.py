@@ -96,11 +96,12 @@ def _check_alike(found: list[tuple[Path, Row]]) -> None:
     first, row = found[0]
     for path, other in found[1:]:
         for name in ("data_fingerprint", *JUDGES):
-            if other[name] != row[name]:
+            ours, theirs = row.get(name) or 0, other.get(name) or 0
+            if ours != theirs:
                 what = name.partition("_")[0]
                 raise UserError(
-                    f"{first} is of {what} {row[name][:12]}, {path} of {what} "
-                    f"{other[name][:12]}: their quality does not compare; compare what "
+                    f"{first} is of {what} {ours!s:.12}, {path} of {what} "
+                    f"{theirs!s:.12}: their quality does not compare; compare what "
                     f"is of the same {what}"
                 )
 

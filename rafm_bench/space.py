@@ -18,7 +18,7 @@ from rafm_bench.words import option_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-JUDGES = ("loss", "validation")
+JUDGES = ("loss", "validation", "blocks")
 """What trials are judged by: figures of different ones do not compare."""
 OPTIONS = {
     one.name: one

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from rafm_bench.compiling import warm_up
 from rafm_bench.cost import predict_cost
 from rafm_bench.course import Course
-from rafm_bench.engine import check_engine
+from rafm_bench.engine import check_engine, rows_per_epoch
 from rafm_bench.execution import STANDARD, Execution
-from rafm_bench.fit import fit, scorer
+from rafm_bench.fit import fit, measure, scorer
 from rafm_bench.job import Job, make_job
 from rafm_bench.memory import forget_peak_memory
 from rafm_bench.memory_plan import within_memory
@@ -19,7 +19,6 @@ from rafm_bench.metrics import Metrics, notes_on
 from rafm_bench.origin import origin_of
 from rafm_bench.run import Run, RunResult, read_run, write_result
 from rafm_bench.run_folder import RunFolder, begin_run, portable, refuse_taken
-from rafm_bench.scoring import measure_split
 from rafm_bench.states import start_of
 from rafm_bench.stopping import Stopped, stop_on_signals
 from rafm_bench.versions import versions
@@ -117,7 +116,7 @@ def _result(
         features_at_rank=layout.features_at_rank,
         n_parameters=layout.n_parameters,
         n_nonzero=count_nonzero(fitted.parameters),
-        n_rows_per_epoch=data.rows("train"),
+        n_rows_per_epoch=rows_per_epoch(config, data),
         predicted_cost=predict_cost(layout, job.counts, data.rows("train")),
         epochs=fitted.epochs,
         best_epoch=fitted.best_epoch,
@@ -137,6 +136,5 @@ def _test(job: Job, fitted: Fitted) -> tuple[Metrics | None, list[str]]:
     """Score the test split with the best epoch's parameters; None where it is empty."""
     if "test" not in job.data.splits:
         return None, ["the data holds no test rows: nothing was tested"]
-    best = scorer(job, fitted.parameters)
-    test = measure_split(best, job.data, "test", job.report, "test")
+    test = measure(scorer(job, fitted.parameters), job, "test", "test")
     return test, notes_on(test, "test")

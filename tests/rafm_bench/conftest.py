@@ -76,6 +76,12 @@ def click_data(clicks: Path) -> PreparedData:
 
 
 @pytest.fixture(scope="session")
+def ratings_data(ratings: Path) -> PreparedData:
+    """Give the ratings, opened."""
+    return open_prepared(ratings)
+
+
+@pytest.fixture(scope="session")
 def rafm_run(click_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Give a finished run of RaFM on the clicks."""
     config = TrainConfig(ranks=(2, 8, 16), epochs=4, batch_size=64, seed=3)

@@ -169,7 +169,7 @@ def kill(*_: Any, **__: Any) -> None:
 
 
 @pytest.mark.usefixtures("best_kept")
-@pytest.mark.parametrize("step", ["write_result", "measure_split", "_result"])
+@pytest.mark.parametrize("step", ["write_result", "measure", "_result"])
 def test_a_run_killed_at_its_very_end_goes_on(
     step: str,
     data: PreparedData,
