@@ -29,5 +29,6 @@ def template(name: str) -> Template:
         size=size,
         spoken=spoken,
         times=times,
+        cell=lambda text: text.replace("|", "\\|"),
     )
     return environment.get_template(name)

@@ -29,6 +29,7 @@ COMMANDS = (
     "compare",
     "export",
     "import",
+    "reproduce",
     "backends",
     "bench",
 )

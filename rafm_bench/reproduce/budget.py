@@ -1,0 +1,74 @@
+"""How much work an experiment may be: seeds, epochs, and the grids of the searches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rafm_bench.reproduce.sets import Protocol
+
+Grids = dict[str, dict[str, tuple[Any, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What all models share: `search_seed` is that of the trials, the runs have others.
+
+    Attributes
+    ----------
+    seeds : of the runs whose mean and interval are told
+    epochs : at most, by protocol
+    grids : values of each option by protocol, `clean-ratings` for ratings
+    l1 : strengths of L1 in figure 4
+    """
+
+    name: str
+    seeds: tuple[int, ...]
+    epochs: dict[str, int]
+    grids: Grids = field(repr=False)
+    l1: tuple[float, ...]
+    search_seed: int = 0
+
+    def space(self, protocol: Protocol, *, ratings: bool) -> dict[str, tuple[Any, ...]]:
+        """Return what is searched, for every model alike."""
+        key = "clean-ratings" if ratings and protocol == "clean" else protocol
+        return dict(self.grids[key])
+
+    def cap(self, options: dict[str, Any], protocol: Protocol) -> dict[str, Any]:
+        """Return the options with no more epochs than there may be."""
+        return {**options, "epochs": min(options["epochs"], self.epochs[protocol])}
+
+
+SMALL: Grids = {
+    "clean": {"learning_rate": (0.05, 0.1), "l2": (1e-5, 5e-5)},
+    "clean-ratings": {"learning_rate": (0.03, 0.06), "l2": (3e-4, 1e-3)},
+    "paper": {"l2": (1e-6, 1e-5)},
+    "sparse": {"learning_rate": (0.1,)},
+}
+FULL: Grids = {
+    "clean": {"learning_rate": (0.03, 0.05, 0.1, 0.15), "l2": (1e-6, 1e-5, 5e-5, 2e-4)},
+    "clean-ratings": {
+        "learning_rate": (0.02, 0.03, 0.05, 0.1),
+        "l2": (1e-4, 3e-4, 5e-4, 1e-3),
+    },
+    "paper": {"l2": (1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 1e-1)},
+    "sparse": {"learning_rate": (0.03, 0.1, 0.3)},
+}
+
+
+def make_budget(name: str, n_seeds: int | None) -> Budget:
+    """Return the budget of a name, with its own number of seeds or another."""
+    small = name == "small"
+    n = n_seeds or (3 if small else 5)
+    return Budget(
+        name=name,
+        seeds=tuple(range(1, n + 1)),
+        epochs=(
+            {"clean": 20, "paper": 8, "sparse": 12}
+            if small
+            else {"clean": 60, "paper": 400, "sparse": 40}
+        ),
+        grids=SMALL if small else FULL,
+        l1=(0.0, 1e-5, 5e-5) if small else (0.0, 1e-6, 5e-6, 1e-5, 5e-5, 2e-4),
+    )

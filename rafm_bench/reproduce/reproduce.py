@@ -1,0 +1,131 @@
+"""The whole of `rafm-bench reproduce`: data, cells, and one report of them."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rafm_bench.errors import Interrupted, UserError
+from rafm_bench.lock import locked
+from rafm_bench.reproduce.cells import (
+    EXPERIMENTS,
+    FIG1_SETS,
+    FIG4_SETS,
+    TABLES,
+    cells_of,
+    sparse_cells,
+)
+from rafm_bench.reproduce.regimes import measure_regimes
+from rafm_bench.reproduce.sets import SETS, Found, find, prepare_set
+from rafm_bench.reproduce.work import Place, do_cell
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rafm_bench.progress import Reporter
+    from rafm_bench.reproduce.cells import Cell
+    from rafm_bench.reproduce.sets import Protocol
+
+REGIMES = "work/table1.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked for: experiments in order, protocols, raw files below `root`."""
+
+    experiments: tuple[str, ...]
+    protocols: tuple[Protocol, ...]
+    root: Path
+    place: Place
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Return the data sets of each experiment."""
+        of_figures = {"fig1": FIG1_SETS, "fig4": FIG4_SETS, "table1": ()}
+        return {
+            one: of_figures.get(one) or tuple(TABLES.get(one, ()))
+            for one in self.experiments
+        }
+
+    def found(self) -> dict[str, Found | None]:
+        """Find the raw files of every data set that an experiment needs."""
+        names = dict.fromkeys(name for some in self.names.values() for name in some)
+        return {name: find(SETS[name], self.root) for name in names}
+
+    def cells(self, experiment: str, data_set: str) -> list[Cell]:
+        """Return the cells of an experiment on a data set, under every protocol."""
+        if experiment == "fig4":
+            return sparse_cells(data_set, self.place.budget.l1)
+        return [
+            cell
+            for protocol in self.protocols
+            for cell in cells_of(experiment, data_set, protocol)
+        ]
+
+
+def read_experiments(name: str) -> tuple[str, ...]:
+    """Return the experiments that a name stands for."""
+    return EXPERIMENTS if name == "all" else (name,)
+
+
+def read_protocols(name: str) -> tuple[Protocol, ...]:
+    """Return the protocols that a name stands for."""
+    protocols: dict[str, tuple[Protocol, ...]] = {
+        "clean": ("clean",),
+        "paper": ("paper",),
+        "both": ("clean", "paper"),
+    }
+    return protocols[name]
+
+
+def reproduce(plan: Plan, report: Reporter) -> Path:
+    """Run what is left of the experiments and write the report; return its page.
+
+    Raises
+    ------
+    UserError                         when there is no data, or another process is at
+                                      work in the folder
+    Interrupted                       on Ctrl-C; what is done stays
+    """
+    from rafm_bench.reproduce.document import write_documents
+
+    out = plan.place.out
+    found = plan.found()
+    if found and not any(found.values()):
+        raise UserError(
+            f"{plan.root}: holds no raw files of the experiments; get them by "
+            f"`rafm-bench fetch`, e.g. {next(SETS[name].get for name in found)}"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    busy = f"{out}: another process is at work there; wait, or choose another --out"
+    with locked(out / ".lock", busy):
+        try:
+            for experiment in plan.experiments:
+                _run(experiment, plan, found, report)
+            return write_documents(plan, found, report)
+        except (Interrupted, KeyboardInterrupt) as stop:
+            number = stop.number if isinstance(stop, Interrupted) else signal.SIGINT
+            text = f"interrupted; the same command goes on in {out}"
+            raise Interrupted(text, number) from None
+
+
+def _run(
+    experiment: str, plan: Plan, found: dict[str, Found | None], report: Reporter
+) -> None:
+    if experiment == "table1":
+        measure_regimes(plan.place.out / REGIMES, report)
+    for name in plan.names[experiment]:
+        there = found[name]
+        if there is None:
+            report.say(f"{experiment}, {SETS[name].title}: missing; {SETS[name].get}")
+            continue
+        for cell in plan.cells(experiment, name):
+            data = prepare_set(
+                there,
+                cell.protocol,
+                plan.place.out / "work" / "data",
+                plan.place.budget.name,
+                report,
+            )
+            do_cell(cell, data, plan.place, report)
