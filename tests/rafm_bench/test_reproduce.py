@@ -1,0 +1,292 @@
+"""Experiments of the paper, run on tiny raw files in the layouts of the real ones."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from rafm_bench.cli.program import main
+from rafm_bench.config_file import make_config
+from rafm_bench.errors import Interrupted
+from rafm_bench.job import make_layout
+from rafm_bench.progress import Silent
+from rafm_bench.reproduce import reproduce as whole
+from rafm_bench.reproduce.budget import Budget, make_budget
+from rafm_bench.reproduce.cells import (
+    EXPERIMENTS,
+    FIG4_SETS,
+    FOLDER,
+    TABLES,
+    Cell,
+    cells_of,
+    sparse_cells,
+)
+from rafm_bench.reproduce.document import markdown_table
+from rafm_bench.reproduce.paper import PAPER
+from rafm_bench.reproduce.regimes import BOUNDS, LIMITS, cost
+from rafm_bench.reproduce.reproduce import Plan, reproduce
+from rafm_bench.reproduce.results import Interval, interval
+from rafm_bench.reproduce.section import Table
+from rafm_bench.reproduce.sets import SETS, Protocol, find, prepare_set
+from rafm_bench.reproduce.verdicts import NO, OPEN, YES, judge_better
+from rafm_bench.reproduce.work import Place
+
+TINY = Budget(
+    name="small",
+    seeds=(1, 2),
+    epochs={"clean": 1, "paper": 1, "sparse": 1},
+    grids={
+        "clean": {"learning_rate": (0.1,), "l2": (1e-5,)},
+        "clean-ratings": {"learning_rate": (0.03, 0.06)},
+        "paper": {"l2": (1e-6,)},
+        "sparse": {"learning_rate": (0.1,)},
+    },
+    l1=(0.0,),
+)
+PROTOCOLS: tuple[Protocol, ...] = ("clean", "paper")
+ALL_CELLS = [
+    cell
+    for experiment, sets in TABLES.items()
+    for data_set in sets
+    for protocol in PROTOCOLS
+    for cell in cells_of(experiment, data_set, protocol)
+] + [cell for name in FIG4_SETS for cell in sparse_cells(name, (0.0,))]
+
+
+def plan(root: Path, out: Path, *experiments: str, paper: bool = False) -> Plan:
+    protocols = PROTOCOLS if paper else PROTOCOLS[:1]
+    return Plan(experiments, protocols, root, Place(out, TINY, 1))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Give the folder of real samples; skips where it is not."""
+    default = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+    folder = Path(os.environ.get("RAFM_BENCH_DATA", default))
+    if not folder.is_dir():
+        pytest.skip("the real samples are absent; set RAFM_BENCH_DATA to their folder")
+    return folder
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """Write the ratings of MovieLens latest-small, made up, packed."""
+    generator = np.random.default_rng(0)
+    pairs = generator.choice(40 * 60, 600, replace=False)
+    lines = [
+        f"{pair // 60 + 1},{pair % 60 + 1},{generator.integers(1, 11) / 2},1141391873"
+        for pair in pairs
+    ]
+    text = "\r\n".join(["userId,movieId,rating,timestamp", *lines]) + "\r\n"
+    folder = tmp_path / "raw" / "ml-latest-small"
+    folder.mkdir(parents=True)
+    (folder / "ratings.csv.gz").write_bytes(gzip.compress(text.encode()))
+    return tmp_path / "raw"
+
+
+class StopsAfter:
+    """A reporter that is interrupted once it was told of `n` runs that ended."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+
+    def __call__(
+        self, stage: str, done: int, total: int | None, unit: str, note: str = ""
+    ) -> None:
+        """Tell nothing."""
+
+    def say(self, text: str) -> None:
+        """Count the runs that ended."""
+        self.left -= "test RMSE" in text
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+def test_every_cell_has_a_file_of_options_and_every_file_is_a_cell() -> None:
+    files = {cell.file for cell in ALL_CELLS}
+    assert files == set(FOLDER.rglob("*.toml"))
+    for file in files:
+        config = make_config(file, {})
+        assert file.name.startswith(config.model)
+
+
+def test_every_printed_figure_belongs_to_a_cell() -> None:
+    known = {(cell.data_set, cell.model) for cell in ALL_CELLS}
+    assert {(name, model) for name, some in PAPER.items() for model in some} <= known
+
+
+def test_a_cell_of_the_paper_protocol_is_that_of_the_authors_program() -> None:
+    config = make_config(Cell("frappe", "rafm-64-256", "paper").file, {})
+    assert (config.optimizer, config.learning_rate) == ("adam-dense", 1e-3)
+    assert (config.l2_scope, config.projection) == ("all", "joint")
+    assert (config.batch_size, config.blocks, config.thresholds) == (256, 1000, (64,))
+
+
+def test_a_run_has_rows_a_report_and_a_verdict_for_each_claim(
+    raw: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "report"
+    page = reproduce(plan(raw, out, "table3", paper=True), Silent())
+    text = (out / "report.md").read_text(encoding="utf-8")
+    assert "ML-10M" in text
+    assert "rafm-bench fetch ml-10m" in text
+    assert text.count("not testable here") >= 3
+    assert "RaFM is better than FM 32 in RMSE" in text
+    html = page.read_text(encoding="utf-8")
+    assert "<script" not in html
+    assert 'src="http' not in html
+    rows = pl.read_parquet(out / "results.parquet")
+    assert rows.height == 2 * 4 * 2  # protocols, models, seeds
+    assert set(rows["status"]) == {"done"}
+    assert rows["all_rmse"].null_count() == 0
+    clean = rows.filter(protocol="clean")
+    assert clean["all_rmse"].to_list() == clean["test_rmse"].to_list()
+    assert not list((out / "work" / "runs").rglob("*.safetensors"))
+
+
+def test_what_is_done_is_not_run_again(raw: Path, tmp_path: Path) -> None:
+    asked = plan(raw, tmp_path / "report", "table3")
+    reproduce(asked, Silent())
+    before = asked.place.store.read_bytes()
+    reproduce(asked, Silent())
+    assert asked.place.store.read_bytes() == before
+
+
+def test_an_interrupted_run_goes_on_and_ends_with_the_same_figures(
+    raw: Path, tmp_path: Path
+) -> None:
+    broken, straight = (plan(raw, tmp_path / name, "table3") for name in "ab")
+    with pytest.raises(Interrupted, match="the same command goes on in"):
+        reproduce(broken, StopsAfter(3))
+    assert len(broken.place.rows()) == 3
+    kept = [row["written_at"] for row in broken.place.rows()]
+    reproduce(broken, Silent())
+    reproduce(straight, Silent())
+    rows = broken.place.rows()
+    assert [row["written_at"] for row in rows[:3]] == kept
+    for ours, theirs in zip(rows, straight.place.rows(), strict=True):
+        for name in ("cell", "seed", "test_rmse", "learning_rate"):
+            assert ours[name] == theirs[name]
+
+
+def test_a_folder_without_raw_files_is_told_with_the_way_to_get_them(
+    tmp_path: Path,
+) -> None:
+    words = ["reproduce", "table4", "--data-root", str(tmp_path), "--out", "report"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert "holds no raw files" in result.stderr
+    assert "rafm-bench fetch frappe" in result.stderr
+
+
+def test_the_command_writes_the_report_and_says_where(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "rafm_bench.reproduce.budget.make_budget", lambda name, seeds: TINY
+    )
+    out = tmp_path / "report"
+    words = ["reproduce", "table3", "--protocol", "clean", "--data-root", str(raw)]
+    result = CliRunner().invoke(main, [*words, "--out", str(out), "--json"])
+    assert result.exit_code == 0, result.stderr
+    assert (out / "report.html").is_file()
+
+
+def test_raw_files_are_found_plain_packed_and_in_parts(tmp_path: Path) -> None:
+    folder = tmp_path / "frappe"
+    folder.mkdir()
+    assert find(SETS["frappe"], tmp_path) is None
+    names = ["train-positives.exact", "train-negatives.resampled", "validation", "test"]
+    for name in names:
+        (folder / f"frappe_l.{name}.libfm.gz").touch()
+    near = find(SETS["frappe"], tmp_path)
+    assert near is not None
+    assert near.choice.kind == "near"
+    assert near.raw[0].count(",") == 1
+    (folder / "frappe_l.train.libfm").touch()
+    own = find(SETS["frappe"], tmp_path)
+    assert own is not None
+    assert own.choice.kind == "papers"
+
+
+def test_an_interval_is_that_of_students_t() -> None:
+    found = interval([1.0, 2.0, 3.0])
+    assert found is not None
+    assert found.mean == 2.0
+    assert found.half == pytest.approx(4.303 / np.sqrt(3), rel=1e-6)
+    assert interval([]) is None
+    one = interval([0.5])
+    assert one is not None
+    assert one.half is None
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "result"),
+    [
+        (Interval(0.1, 0.01, 3), Interval(0.2, 0.01, 3), YES),
+        (Interval(0.2, 0.01, 3), Interval(0.1, 0.01, 3), NO),
+        (Interval(0.1, 0.06, 3), Interval(0.2, 0.06, 3), NO),
+        (Interval(0.1, None, 1), Interval(0.2, 0.01, 3), OPEN),
+        (None, Interval(0.2, 0.01, 3), OPEN),
+    ],
+    ids=["apart", "other way", "overlap", "one seed", "no run"],
+)
+def test_a_claim_of_quality_is_judged_by_intervals(
+    ours: Interval | None, theirs: Interval, result: str
+) -> None:
+    assert judge_better("less", "here", ours, theirs, "lower").result == result
+
+
+def test_every_model_gets_the_same_number_of_trials() -> None:
+    for name in ("small", "full"):
+        budget = make_budget(name, None)
+        for protocol in (*PROTOCOLS, "sparse"):
+            for ratings in (True, False):
+                space = budget.space(protocol, ratings=ratings)
+                assert all(space.values())
+    assert len(make_budget("full", None).seeds) == 5
+    assert make_budget("small", 4).seeds == (1, 2, 3, 4)
+
+
+def test_the_costs_of_table_1_stay_below_the_bounds_of_the_paper() -> None:
+    for regime, bound in BOUNDS.items():
+        for m in (1, 2, 4, 8):
+            assert cost(*regime, m) <= LIMITS[bound](m) + 1e-9
+    assert cost("linear", "linear", 8) == pytest.approx(9 * 10 / (6 * 8))
+
+
+def test_a_markdown_table_keeps_the_bars_of_its_cells() -> None:
+    table = Table(["a", "|F_k|"], [["x", "1"]])
+    assert markdown_table(table).splitlines() == [
+        "| a | \\|F_k\\| |",
+        "| --- | --- |",
+        "| x | 1 |",
+    ]
+
+
+def test_all_experiments_are_what_the_command_offers() -> None:
+    assert whole.read_experiments("all") == EXPERIMENTS
+    assert whole.read_experiments("fig3") == ("fig3",)
+
+
+@pytest.mark.real_data
+def test_ranks_64_and_256_on_frappe_have_the_parameters_of_the_paper(
+    real_data: Path, tmp_path: Path
+) -> None:
+    found = find(SETS["frappe"], real_data)
+    assert found is not None
+    data = prepare_set(found, "paper", tmp_path, "small", Silent())
+    printed = {"rafm-64-256": 705_671, "difacto-64-256": 616_711, "fm-256": 1_383_175}
+    n_reserved, lowest = 2, {"fm-256": 256}  # null and rare, which the authors lack
+    assert data.n_features == 5_382 + n_reserved
+    for model, count in printed.items():
+        config = make_config(Cell("frappe", model, "paper").file, {})
+        layout = make_layout(config, data, Silent())
+        more = n_reserved * (lowest.get(model, 64) + 1)
+        assert layout.n_parameters == count + more
