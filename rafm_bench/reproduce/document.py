@@ -13,7 +13,7 @@ from rafm_bench.reproduce.figures import (
     sparse_section,
 )
 from rafm_bench.reproduce.regimes import measure_regimes
-from rafm_bench.reproduce.section import Section, Table
+from rafm_bench.reproduce.section import Section, Table, Tally
 from rafm_bench.reproduce.sets import SETS, prepare_set
 from rafm_bench.reproduce.tables import block_section, read_block
 from rafm_bench.reproduce.verdicts import NO, OPEN, YES, Verdict
@@ -52,7 +52,7 @@ def write_documents(
         "protocols": _protocols(plan),
         "deviations": _deviations(plan),
         "parts": {TITLES[name]: sections for name, sections in parts.items()},
-        "verdicts": verdicts,
+        "tallies": [_tally(TITLES[name], some) for name, some in parts.items()],
         "missing": _missing(found),
         "facts": _facts(plan),
     }
@@ -91,6 +91,13 @@ def _sections(
                 section.pictures.extend(ranks_pictures(block))
             sections.append(section)
     return sections
+
+
+def _tally(title: str, sections: list[Section]) -> Tally:
+    verdicts = [one for section in sections for one in section.verdicts]
+    return Tally(
+        title, *(sum(v.result == r for v in verdicts) for r in (YES, NO, OPEN))
+    )
 
 
 def _absent(name: str) -> Section:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from rafm_bench.report import Picture
@@ -16,6 +16,15 @@ class Table:
 
     header: list[str]
     rows: list[list[str]]
+
+
+class Tally(NamedTuple):
+    """How many claims of a part came out how."""
+
+    part: str
+    reproduced: int
+    not_reproduced: int
+    not_testable: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ Kind = Literal["papers", "near", "stand-in", "sample", "generated"]
 other data of the same nature; `sample`: too few rows to tell quality; `generated`."""
 Protocol = Literal["paper", "clean", "sparse"]
 
-PLANTED_ROWS = {"small": 200_000, "full": 1_000_000}
+PLANTED_ROWS = {"small": 100_000, "full": 1_000_000}
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,11 +61,6 @@ def judge_less(
     return Verdict(claim, result, where, f"{ours / theirs:.2f} times the {unit}")
 
 
-def untestable(verdicts: list[Verdict], why: str) -> list[Verdict]:
-    """Return verdicts on data that can tell nothing of a claim."""
-    return [one._replace(result=OPEN, why=why) for one in verdicts]
-
-
 def beats(claim: str, where: str, ours: Outcome, theirs: Outcome) -> list[Verdict]:
     """Judge that a cell has less loss than another and, for clicks, more AUC."""
     word = "RMSE" if ours.loss_name == "rmse" else "log loss"
