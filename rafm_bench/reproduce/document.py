@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rafm_bench.commands import near
 from rafm_bench.pages import template
 from rafm_bench.progress import Silent
+from rafm_bench.reproduce.cells import FOLDER
 from rafm_bench.reproduce.figures import (
     frequencies_section,
     ranks_pictures,
@@ -14,7 +16,7 @@ from rafm_bench.reproduce.figures import (
 )
 from rafm_bench.reproduce.regimes import measure_regimes
 from rafm_bench.reproduce.section import Section, Table, Tally
-from rafm_bench.reproduce.sets import SETS, prepare_set
+from rafm_bench.reproduce.sets import MOST_LINES, SETS, head_file, prepare_set
 from rafm_bench.reproduce.tables import block_section, read_block
 from rafm_bench.reproduce.verdicts import NO, OPEN, YES, Verdict
 from rafm_bench.staging import write_text
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from rafm_bench.reproduce.reproduce import Plan
     from rafm_bench.reproduce.sets import Found
 
+CHANGED = ("epochs", "learning_rate", "l2", "l1", "seed")
+"""Options of a run that may not be those of its cell's file."""
 TITLES = {
     "table1": "Table 1",
     "table2": "Table 2: S1 to S4 against FM 512",
@@ -54,6 +58,7 @@ def write_documents(
         "parts": {TITLES[name]: sections for name, sections in parts.items()},
         "tallies": [_tally(TITLES[name], some) for name, some in parts.items()],
         "missing": _missing(found),
+        "again": _again(plan),
         "facts": _facts(plan),
     }
     page = out / "report.html"
@@ -68,11 +73,11 @@ def _sections(
     from rafm_bench.reproduce.reproduce import REGIMES
 
     place, names = plan.place, plan.names[experiment]
+    work, budget = place.out / "work" / "data", place.budget.name
     there = [one for name in names if (one := found[name]) is not None]
     if experiment == "table1":
         return [regimes_section(measure_regimes(place.out / REGIMES, report))]
     if experiment == "fig1":
-        work, budget = place.out / "work" / "data", place.budget.name
         prepared = [
             (one, prepare_set(one, "clean", work, budget, Silent())) for one in there
         ]
@@ -90,6 +95,9 @@ def _sections(
             if experiment == "fig3":
                 section.pictures.extend(ranks_pictures(block))
             sections.append(section)
+        if one is not None and head_file(one, work).is_file():
+            note = f"a small budget reads the first {MOST_LINES:,} lines alone"
+            sections[-1].notes.append(note)
     return sections
 
 
@@ -192,6 +200,25 @@ def _facts(plan: Plan) -> dict[str, str]:
         for row in plan.place.rows()
     }
     return {**versions(), **fingerprints, "results": "results.parquet"}
+
+
+def _again(plan: Plan) -> list[str]:
+    """Return the command of the first run of each data set under each protocol."""
+    first = {
+        (row["data_set"], row["protocol"]): row
+        for row in reversed(plan.place.rows())
+        if row["status"] == "done"
+    }
+    data, told = plan.place.out / "work" / "data", []
+    for (name, protocol), row in first.items():
+        counts = "all" if protocol == "paper" else "train"
+        file = FOLDER / f"{row['cell'].partition('.l1-')[0]}.toml"
+        changed = [f"--{key.replace('_', '-')} {row[key]:g}" for key in CHANGED]
+        told.append(
+            f"rafm-bench train {near(data / f'{name}.counts-{counts}')} --config "
+            f"{near(file)} {' '.join(changed)} --out RUN"
+        )
+    return told
 
 
 def markdown_table(table: Table) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import itertools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from rafm_bench.staging import staged_file
 from rafm_datasets import PrepareOptions, generate, open_prepared, prepare
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rafm_bench.progress import Reporter
     from rafm_datasets import PreparedData
 
@@ -18,6 +20,8 @@ Kind = Literal["papers", "near", "stand-in", "sample", "generated"]
 other data of the same nature; `sample`: too few rows to tell quality; `generated`."""
 Protocol = Literal["paper", "clean", "sparse"]
 
+MOST_LINES = 400_050
+"""Lines of a raw file that a small budget reads; whole blocks of movies.txt, too."""
 PLANTED_ROWS = {"small": 100_000, "full": 1_000_000}
 
 
@@ -274,6 +278,8 @@ def prepare_set(
         return open_prepared(out)
     if found.choice.kind == "generated":
         raw = (str(_generate(name, work, budget, report)),)
+    elif budget == "small" and found.choice.split == "random":
+        raw = tuple(str(_head(Path(file), head_file(found, work))) for file in raw)
     report.say(f"preparing {found.told}, counts of {counts} splits")
     options = PrepareOptions(
         found.choice.source,
@@ -285,6 +291,23 @@ def prepare_set(
         min_count=4 if found.choice.kind == "generated" else 1,
     )
     return prepare(options, progress=report)
+
+
+def head_file(found: Found, work: Path) -> Path:
+    """Name the file of the first lines, which is there where not all are read."""
+    first = Path(found.raw[0]) if found.raw else Path("none")
+    return work / "raw" / found.data_set.name / first.name.removesuffix(".gz")
+
+
+def _head(raw: Path, head: Path) -> Path:
+    """Return a raw file, or one of its first lines where it has too many."""
+    with gzip.open(raw) if raw.suffix == ".gz" else raw.open("rb") as file:
+        if not any(True for _ in itertools.islice(file, MOST_LINES, None)):
+            return raw
+        file.seek(0)
+        with staged_file(head) as temporary, temporary.open("wb") as to:
+            to.writelines(itertools.islice(file, MOST_LINES))
+    return head
 
 
 def _generate(name: str, work: Path, budget: str, report: Reporter) -> Path:

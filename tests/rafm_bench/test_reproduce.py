@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from rafm_bench.errors import Interrupted
 from rafm_bench.job import make_layout
 from rafm_bench.progress import Silent
 from rafm_bench.reproduce import reproduce as whole
+from rafm_bench.reproduce import sets
 from rafm_bench.reproduce.budget import Budget, make_budget
 from rafm_bench.reproduce.cells import (
     EXPERIMENTS,
@@ -213,6 +215,33 @@ def test_raw_files_are_found_plain_packed_and_in_parts(tmp_path: Path) -> None:
     own = find(SETS["frappe"], tmp_path)
     assert own is not None
     assert own.choice.kind == "papers"
+
+
+def test_a_small_budget_reads_the_first_lines_of_a_long_file_and_says_so(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sets, "MOST_LINES", 401)
+    out = tmp_path / "report"
+    reproduce(plan(raw, out, "table3"), Silent())
+    manifest = json.loads(
+        (out / "work/data/ml-latest-small.counts-train/manifest.json").read_text()
+    )
+    assert sum(split["rows"] for split in manifest["splits"].values()) == 400
+    assert "lines alone" in (out / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_run_is_made_again_by_the_command_of_the_report(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = plan(raw, tmp_path / "report", "table3")
+    text = reproduce(asked, Silent()).with_suffix(".md").read_text(encoding="utf-8")
+    (line,) = (one for one in text.splitlines() if one.startswith("rafm-bench train"))
+    words = line.removeprefix("rafm-bench ").replace("--out RUN", "--out run").split()
+    result = CliRunner().invoke(main, [*words, "--json"])
+    assert result.exit_code == 0, result.stderr
+    first = asked.place.rows()[0]
+    assert json.loads(result.stdout)["test"]["rmse"] == first["test_rmse"]
 
 
 def test_an_interval_is_that_of_students_t() -> None:
