@@ -65,7 +65,7 @@ def make_budget(name: str, n_seeds: int | None) -> Budget:
         name=name,
         seeds=tuple(range(1, n + 1)),
         epochs=(
-            {"clean": 20, "paper": 12, "sparse": 8}
+            {"clean": 20, "paper": 8, "sparse": 8}
             if small
             else {"clean": 60, "paper": 400, "sparse": 40}
         ),
