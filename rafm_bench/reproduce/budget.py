@@ -18,8 +18,8 @@ class Budget:
     Attributes
     ----------
     seeds : of the runs whose mean and interval are told
-    epochs : at most, by protocol
-    grids : values of each option by protocol, `clean-ratings` for ratings
+    epochs, grids : epochs at most, and values of each option, by protocol; under
+        `clean-ratings` for ratings
     l1 : strengths of L1 in figure 4
     """
 
@@ -32,12 +32,18 @@ class Budget:
 
     def space(self, protocol: Protocol, *, ratings: bool) -> dict[str, tuple[Any, ...]]:
         """Return what is searched, for every model alike."""
-        key = "clean-ratings" if ratings and protocol == "clean" else protocol
-        return dict(self.grids[key])
+        return dict(self.grids[_key(protocol, ratings)])
 
-    def cap(self, options: dict[str, Any], protocol: Protocol) -> dict[str, Any]:
+    def cap(
+        self, options: dict[str, Any], protocol: Protocol, *, ratings: bool
+    ) -> dict[str, Any]:
         """Return the options with no more epochs than there may be."""
-        return {**options, "epochs": min(options["epochs"], self.epochs[protocol])}
+        most = self.epochs[_key(protocol, ratings)]
+        return {**options, "epochs": min(options["epochs"], most)}
+
+
+def _key(protocol: str, ratings: bool) -> str:
+    return "clean-ratings" if ratings and protocol == "clean" else protocol
 
 
 SMALL: Grids = {
@@ -65,9 +71,9 @@ def make_budget(name: str, n_seeds: int | None) -> Budget:
         name=name,
         seeds=tuple(range(1, n + 1)),
         epochs=(
-            {"clean": 20, "paper": 8, "sparse": 8}
+            {"clean": 20, "clean-ratings": 60, "paper": 8, "sparse": 8}
             if small
-            else {"clean": 60, "paper": 400, "sparse": 40}
+            else {"clean": 60, "clean-ratings": 60, "paper": 400, "sparse": 40}
         ),
         grids=SMALL if small else FULL,
         l1=(0.0, 1e-5, 5e-5) if small else (0.0, 1e-6, 5e-6, 1e-5, 5e-5, 2e-4),

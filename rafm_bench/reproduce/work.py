@@ -66,8 +66,8 @@ class Place:
 
 def do_cell(cell: Cell, data: PreparedData, place: Place, report: Reporter) -> None:
     """Search the options of a cell, then train it by every seed that has no row yet."""
-    budget = place.budget
-    options = budget.cap(cell.options(), cell.protocol)
+    budget, ratings = place.budget, data.task == "regression"
+    options = budget.cap(cell.options(), cell.protocol, ratings=ratings)
     options |= {"threads": place.threads, "loss": TASK_LOSS[data.task]}
     if place.threads > 1:
         options["backend"] = "numba-parallel"

@@ -42,7 +42,7 @@ from rafm_bench.reproduce.work import Place
 TINY = Budget(
     name="small",
     seeds=(1, 2),
-    epochs={"clean": 1, "paper": 1, "sparse": 1},
+    epochs={"clean": 1, "clean-ratings": 1, "paper": 1, "sparse": 1},
     grids={
         "clean": {"learning_rate": (0.1,), "l2": (1e-5,)},
         "clean-ratings": {"learning_rate": (0.03, 0.06)},
