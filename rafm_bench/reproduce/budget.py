@@ -47,7 +47,7 @@ def _key(protocol: str, ratings: bool) -> str:
 
 
 SMALL: Grids = {
-    "clean": {"learning_rate": (0.05, 0.1), "l2": (1e-5, 5e-5)},
+    "clean": {"learning_rate": (0.05, 0.1), "l2": (1e-5, 5e-5, 2e-4)},
     "clean-ratings": {"learning_rate": (0.03, 0.06), "l2": (3e-4, 1e-3)},
     "paper": {"l2": (1e-6, 1e-5)},
     "sparse": {"learning_rate": (0.1,)},
