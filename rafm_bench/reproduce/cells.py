@@ -50,13 +50,7 @@ TABLES: dict[str, dict[str, tuple[str, ...]]] = {
 """By experiment and data set the cells, the first one being the measure of times."""
 FIG4_SETS = ("frappe", "planted")
 FIG1_SETS = ("frappe", "ml-tag", "ml-1m", "criteo", "avazu")
-LABELS = {
-    "rafm-s1": "RaFM S1 {32,512}",
-    "rafm-s2": "RaFM S2 {32,128,512}",
-    "rafm-s3": "RaFM S3 {32,64,128,256,512}",
-    "rafm-s4": "RaFM S4 {32,64,96,...,512}",
-    "lr": "LR",
-}
+LABELS = {"lr": "LR"} | {name: f"RaFM {name[-2:].upper()}" for name in S_CELLS}
 MODELS = {"fm": "FM", "difacto": "DiFacto", "mrma": "MRMA", "rafm": "RaFM"}
 
 

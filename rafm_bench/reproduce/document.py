@@ -158,8 +158,8 @@ def _protocols(plan: Plan) -> list[str]:
         "of its 95 % interval by Student's t over seeds, on one split of the data: how "
         "figures move with the split is not in it",
         "a claim of quality is reproduced when the intervals do not overlap; times are "
-        "medians of an epoch's training pass and of its validation, one run at a time, "
-        "in those of the table's first model",
+        "the least of all epochs' training passes and of their validations, in those "
+        "of the table's first model; what the paper prints stands in brackets",
     ]
 
 

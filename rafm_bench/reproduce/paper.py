@@ -67,9 +67,11 @@ NOT_REBUILT = {
         "a little higher, as the data have two reserved features, null and rare."
     ),
     "ml-tag": (
-        "The thresholds behind the printed 17.89M, 9.63M, 9.23M and 17.75M parameters "
-        "of S1 to S4, and 16.97M of DiFacto, are not stated; here a feature seen more "
-        "often than D_k has the next rank too, as the authors' default does on Frappe."
+        "S1 is RaFM of ranks 32,512; S2 of 32,128,512; S3 of 32,64,128,256,512; S4 of "
+        "32,64,96,...,512. The thresholds behind the printed 17.89M, 9.63M, 9.23M and "
+        "17.75M parameters of S1 to S4, and 16.97M of DiFacto, are not stated; here a "
+        "feature seen more often than D_k has the next rank too, as the authors' "
+        "default does on Frappe."
     ),
     "criteo": (
         "DiFacto's and RaFM's printed 19.70M and 20.88M parameters are below 32 for "

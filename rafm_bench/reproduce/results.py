@@ -82,6 +82,10 @@ class Outcome:
         found = self.interval(column)
         return None if found is None else found.mean
 
+    def least(self, column: str) -> float | None:
+        """Return the least value of a column, for times, which only grow by others."""
+        return min((row[column] for row in self.rows), default=None)
+
     @property
     def loss(self) -> Interval | None:
         """Return the test loss, as the protocol measures it."""

@@ -103,10 +103,10 @@ def _of_sample(block: Block) -> Verdict:
 def _table(block: Block) -> Table:
     is_ratings = any(one.loss_name == "rmse" for one in block.outcomes.values())
     loss = "RMSE" if is_ratings else "log loss"
-    auc = [] if is_ratings else ["AUC, paper", "AUC, ours"]
-    header = ["model", "protocol", f"{loss}, paper", f"{loss}, ours", *auc]
-    header += ["all rows", "clean - paper", "parameters (paper)"]
-    header += ["train time (paper)", "test time (paper)", "rate", "L2", "seeds"]
+    auc = [] if is_ratings else ["AUC (printed)"]
+    header = ["model", "protocol", f"{loss} (printed)", *auc]
+    header += ["all rows", "clean - paper", "parameters (printed)"]
+    header += ["train time (printed)", "test time (printed)", "rate", "L2", "seeds"]
     rows = [
         _row(block, model, protocol, is_ratings=is_ratings)
         for model in block.models
@@ -120,16 +120,15 @@ def _row(block: Block, model: str, protocol: str, *, is_ratings: bool) -> list[s
     found = block.outcomes[model, protocol]
     measure = block.outcomes[block.measure, protocol]
     printed = PAPER.get(block.found.data_set.name, {}).get(model, Printed(0.0))
-    aucs = [] if is_ratings else [_figure(printed.auc), _text(found.auc)]
+    aucs = [] if is_ratings else [_beside(_text(found.auc), _figure(printed.auc))]
     return [
         found.cell.label,
         protocol,
-        _figure(printed.loss or None),
-        _text(found.loss),
+        _beside(_text(found.loss), _figure(printed.loss or None)),
         *aucs,
         _figure(found.mean(f"all_{found.loss_name}")) if protocol == "paper" else "",
         _gap(block, model) if protocol == "clean" else "",
-        _beside(f"{found.n_parameters or 0:,}", printed.parameters),
+        _beside(_millions(found.n_parameters), printed.parameters),
         _beside(_ratio(found, measure, "train_seconds"), _times(printed.train_time)),
         _beside(_ratio(found, measure, "score_seconds"), _times(printed.test_time)),
         *_options(found),
@@ -188,8 +187,8 @@ def _costs(ours: Outcome, fm: Outcome, where: str) -> list[Verdict]:
         judge_less(
             f"{name} trains faster than {other}",
             where,
-            ours.mean("train_seconds"),
-            fm.mean("train_seconds"),
+            ours.least("train_seconds"),
+            fm.least("train_seconds"),
             "seconds an epoch",
         ),
     ]
@@ -256,10 +255,14 @@ def _text(found: Interval | None) -> str:
     return "-" if found is None else str(found)
 
 
+def _millions(count: int | None) -> str:
+    return "-" if count is None else f"{count / 1e6:.3f}M"
+
+
 def _times(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
 
 
 def _ratio(found: Outcome, measure: Outcome, column: str) -> str:
-    ours, theirs = found.mean(column), measure.mean(column)
+    ours, theirs = found.least(column), measure.least(column)
     return f"{ours / theirs:.2f}" if ours and theirs else "-"

@@ -10,7 +10,6 @@ Whatever has a row, on the same data with the same options, is not run again.
 from __future__ import annotations
 
 import shutil
-import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -177,7 +176,7 @@ def measured(run: Run, data: PreparedData, report: Reporter) -> Row:
     """Measure what a run's own result does not hold.
 
     `all_*` are metrics of all test rows; `level_K_*` those of B_1K of RaFM; seconds
-    are medians of a run's epochs, a pass and a validation.
+    are the least of a run's epochs, of a pass and of a validation.
     """
     whole = evaluate(run, data.folder, "test", report).metrics
     levels = level_metrics(run, data) if run.config.model == "rafm" else []
@@ -190,8 +189,8 @@ def measured(run: Run, data: PreparedData, report: Reporter) -> Row:
             for name, value in metrics.items()
             if name in ("log_loss", "auc", "rmse")
         },
-        "train_seconds": statistics.median(epoch.seconds for epoch in epochs),
-        "score_seconds": statistics.median(epoch.valid_seconds for epoch in epochs),
+        "train_seconds": min(epoch.seconds for epoch in epochs),
+        "score_seconds": min(epoch.valid_seconds for epoch in epochs),
     }
 
 
