@@ -48,7 +48,7 @@ def _key(protocol: str, ratings: bool) -> str:
 
 SMALL: Grids = {
     "clean": {"learning_rate": (0.05, 0.1), "l2": (1e-5, 5e-5, 2e-4)},
-    "clean-ratings": {"learning_rate": (0.03, 0.06), "l2": (3e-4, 1e-3)},
+    "clean-ratings": {"learning_rate": (0.05, 0.1), "l2": (3e-4, 1e-3)},
     "paper": {"l2": (1e-6, 1e-5)},
     "sparse": {"learning_rate": (0.1,)},
 }
@@ -71,10 +71,10 @@ def make_budget(name: str, n_seeds: int | None) -> Budget:
         name=name,
         seeds=tuple(range(1, n + 1)),
         epochs=(
-            {"clean": 20, "clean-ratings": 60, "paper": 8, "sparse": 8}
+            {"clean": 20, "clean-ratings": 30, "paper": 8, "sparse": 8}
             if small
             else {"clean": 60, "clean-ratings": 60, "paper": 400, "sparse": 40}
         ),
         grids=SMALL if small else FULL,
-        l1=(0.0, 1e-5, 5e-5) if small else (0.0, 1e-6, 5e-6, 1e-5, 5e-5, 2e-4),
+        l1=(0.0, 2e-3, 4e-3) if small else (0.0, 5e-4, 1e-3, 2e-3, 3e-3, 4e-3),
     )
