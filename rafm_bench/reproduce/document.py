@@ -14,9 +14,10 @@ from rafm_bench.reproduce.figures import (
     regimes_section,
     sparse_section,
 )
+from rafm_bench.reproduce.gather import MOST_LINES, head_file, prepare_set
 from rafm_bench.reproduce.regimes import measure_regimes
 from rafm_bench.reproduce.section import Section, Table, Tally
-from rafm_bench.reproduce.sets import MOST_LINES, SETS, head_file, prepare_set
+from rafm_bench.reproduce.sets import SETS
 from rafm_bench.reproduce.tables import block_section, read_block
 from rafm_bench.reproduce.verdicts import NO, OPEN, YES, Verdict
 from rafm_bench.staging import write_text

@@ -16,8 +16,9 @@ from rafm_bench.reproduce.cells import (
     cells_of,
     sparse_cells,
 )
+from rafm_bench.reproduce.gather import find, prepare_set
 from rafm_bench.reproduce.regimes import measure_regimes
-from rafm_bench.reproduce.sets import SETS, Found, find, prepare_set
+from rafm_bench.reproduce.sets import SETS, Found
 from rafm_bench.reproduce.work import Place, do_cell
 
 if TYPE_CHECKING:

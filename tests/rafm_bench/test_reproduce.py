@@ -17,8 +17,8 @@ from rafm_bench.config_file import make_config
 from rafm_bench.errors import Interrupted
 from rafm_bench.job import make_layout
 from rafm_bench.progress import Silent
+from rafm_bench.reproduce import gather
 from rafm_bench.reproduce import reproduce as whole
-from rafm_bench.reproduce import sets
 from rafm_bench.reproduce.budget import Budget, make_budget
 from rafm_bench.reproduce.cells import (
     EXPERIMENTS,
@@ -30,12 +30,13 @@ from rafm_bench.reproduce.cells import (
     sparse_cells,
 )
 from rafm_bench.reproduce.document import markdown_table
+from rafm_bench.reproduce.gather import find, prepare_set
 from rafm_bench.reproduce.paper import PAPER
 from rafm_bench.reproduce.regimes import BOUNDS, LIMITS, cost
 from rafm_bench.reproduce.reproduce import Plan, reproduce
 from rafm_bench.reproduce.results import Interval, interval
 from rafm_bench.reproduce.section import Table
-from rafm_bench.reproduce.sets import SETS, Protocol, find, prepare_set
+from rafm_bench.reproduce.sets import SETS, Protocol
 from rafm_bench.reproduce.verdicts import NO, OPEN, YES, judge_better
 from rafm_bench.reproduce.work import Place
 
@@ -220,7 +221,7 @@ def test_raw_files_are_found_plain_packed_and_in_parts(tmp_path: Path) -> None:
 def test_a_small_budget_reads_the_first_lines_of_a_long_file_and_says_so(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sets, "MOST_LINES", 401)
+    monkeypatch.setattr(gather, "MOST_LINES", 401)
     out = tmp_path / "report"
     reproduce(plan(raw, out, "table3"), Silent())
     manifest = json.loads(
