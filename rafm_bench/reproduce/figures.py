@@ -200,8 +200,12 @@ def _judge_sparse(points: Sequence[Point], where: str) -> Verdict:
     if equal is None:
         why = f"{told}; no FM up to {fms[-1].size:.2f} times has as much"
         return Verdict(claim, YES if near and gain > 0 else NO, where, why)
-    why = f"{told}; {equal.label} has as much at {equal.size:.2f} times"
-    enough = equal.size / ours.size >= BIG_FM / SMALL_RAFM
+    ratio, printed = equal.size / ours.size, BIG_FM / SMALL_RAFM
+    why = (
+        f"{told}; {equal.label} has as much at {equal.size:.2f} times, {ratio:.1f} "
+        f"times RaFM's (the paper: {printed:.1f})"
+    )
+    enough = ratio >= printed
     return Verdict(claim, YES if near and gain > 0 and enough else NO, where, why)
 
 
