@@ -46,6 +46,7 @@ def _key(protocol: str, ratings: bool) -> str:
     return "clean-ratings" if ratings and protocol == "clean" else protocol
 
 
+LEAST_BLOCK = 32
 SMALL: Grids = {
     "clean": {"learning_rate": (0.05, 0.1), "l2": (1e-5, 5e-5, 2e-4)},
     "clean-ratings": {"learning_rate": (0.05, 0.1), "l2": (3e-4, 1e-3)},
@@ -61,6 +62,18 @@ FULL: Grids = {
     "paper": {"l2": (1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 1e-1)},
     "sparse": {"learning_rate": (0.03, 0.1, 0.3)},
 }
+
+
+def fit_blocks(options: dict[str, Any], n_rows: int) -> dict[str, Any]:
+    """Return the options with smaller blocks where an epoch is over three passes.
+
+    The steps of an epoch stay: on data smaller than the paper's, blocks of its size
+    would be most of the rows, each time anew.
+    """
+    n_blocks = options.get("blocks", 0)
+    if n_blocks * options["batch_size"] <= 3 * n_rows:
+        return options
+    return {**options, "batch_size": max(LEAST_BLOCK, round(n_rows / n_blocks))}
 
 
 def make_budget(name: str, n_seeds: int | None) -> Budget:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rafm_bench.reproduce.reproduce import Plan
     from rafm_bench.reproduce.sets import Found
 
-CHANGED = ("epochs", "learning_rate", "l2", "l1", "seed")
+CHANGED = ("epochs", "batch_size", "learning_rate", "l2", "l1", "seed")
 """Options of a run that may not be those of its cell's file."""
 TITLES = {
     "table1": "Table 1",
@@ -175,6 +175,8 @@ def _deviations(plan: Plan) -> list[str]:
         "take the best",
         "rows are mixed once, by the seed, before blocks are cut; how the authors' "
         "files were mixed is not known, and N blocks are taken for test figures too",
+        "where the data are smaller than the paper's, so that its blocks would make an "
+        "epoch of over three passes, blocks are smaller: as many of them are one pass",
         "L2 is searched on a part of the paper's grid"
         if plan.place.budget.name == "small"
         else "L2 is searched on the paper's grid",

@@ -21,6 +21,7 @@ from rafm_bench.job import TASK_LOSS
 from rafm_bench.meter import Meter
 from rafm_bench.metrics import spoken
 from rafm_bench.model_file import load_model
+from rafm_bench.reproduce.budget import fit_blocks
 from rafm_bench.resume import resume
 from rafm_bench.run import MODEL, RESULT, is_unfinished
 from rafm_bench.scoring import CHUNK_ROWS, chunks_of
@@ -67,6 +68,7 @@ def do_cell(cell: Cell, data: PreparedData, place: Place, report: Reporter) -> N
     """Search the options of a cell, then train it by every seed that has no row yet."""
     budget, ratings = place.budget, data.task == "regression"
     options = budget.cap(cell.options(), cell.protocol, ratings=ratings)
+    options = fit_blocks(options, data.rows("train"))
     options |= {"threads": place.threads, "loss": TASK_LOSS[data.task]}
     if place.threads > 1:
         options["backend"] = "numba-parallel"

@@ -19,7 +19,7 @@ from rafm_bench.job import make_layout
 from rafm_bench.progress import Silent
 from rafm_bench.reproduce import gather
 from rafm_bench.reproduce import reproduce as whole
-from rafm_bench.reproduce.budget import Budget, make_budget
+from rafm_bench.reproduce.budget import Budget, fit_blocks, make_budget
 from rafm_bench.reproduce.cells import (
     EXPERIMENTS,
     FIG4_SETS,
@@ -282,6 +282,14 @@ def test_every_model_gets_the_same_number_of_trials() -> None:
                 assert all(space.values())
     assert len(make_budget("full", None).seeds) == 5
     assert make_budget("small", 4).seeds == (1, 2, 3, 4)
+
+
+def test_blocks_shrink_where_as_many_would_be_over_three_passes() -> None:
+    options = {"batch_size": 256, "blocks": 1000}
+    assert fit_blocks(options, 200_000) == options
+    assert fit_blocks(options, 50_000) == {"batch_size": 50, "blocks": 1000}
+    assert fit_blocks(options, 500)["batch_size"] == 32
+    assert fit_blocks({"batch_size": 256}, 10) == {"batch_size": 256}
 
 
 def test_the_costs_of_table_1_stay_below_the_bounds_of_the_paper() -> None:
