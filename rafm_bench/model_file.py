@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from rafm_bench.errors import UserError, door
 from rafm_bench.staging import staged_file
-from rafm_bench.tensor_file import write_tensors
+from rafm_bench.tensor_file import open_tensors, write_tensors
 from rafm_kernels import (
     Model,
     Parameters,
@@ -85,7 +87,10 @@ def check_there(file: Path) -> None:
 
 
 def load_model(file: Path) -> SavedModel:
-    """Read a model file; UserError when it is not one, or of a newer version."""
+    """Read a model file; UserError when it is not one, or of a newer version.
+
+    Memory: that of the parameters, once.
+    """
     return restore_model(*_read(file), file)
 
 
@@ -119,11 +124,13 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         with safe_open(file, framework="np") as opened:
             metadata = opened.metadata() or {}
-            arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
     except SafetensorError as error:
         raise UserError(f"{file}: not a readable safetensors file: {error}") from None
     if METADATA_KEY not in metadata:
         raise UserError(
             f"{file}: was not written by rafm-bench; pass a RUN's own model"
         )
+    arrays = open_tensors(file).mapped()
+    if "order" in arrays:  # which the model keeps
+        arrays["order"] = np.array(arrays["order"])
     return arrays, json.loads(metadata[METADATA_KEY])

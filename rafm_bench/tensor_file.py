@@ -44,6 +44,15 @@ class TensorFile(NamedTuple):
     metadata: dict[str, str]
     entries: dict[str, Entry]
 
+    def mapped(self) -> dict[str, NDArray[Any]]:
+        """Show the arrays where they lie in the file, read-only: no memory is taken."""
+        return {
+            name: np.memmap(self.file, one.dtype, "r", one.start, one.shape)
+            if one.end > one.start
+            else np.zeros(one.shape, one.dtype)
+            for name, one in self.entries.items()
+        }
+
     def read_into(self, name: str, target: NDArray[Any]) -> None:
         """Fill an array of the entry's type and shape, which is in one piece."""
         entry = self.entries.get(name)

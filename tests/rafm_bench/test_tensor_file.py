@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from safetensors.numpy import load_file, save_file
 
 from rafm_bench import tensor_file
 from rafm_bench.errors import UserError
+from rafm_bench.model_file import SavedModel, load_model, save_model
 from rafm_bench.tensor_file import check_seal, hash_file, open_tensors, write_tensors
+from rafm_kernels import init_parameters, make_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,3 +110,26 @@ def test_a_header_that_makes_no_sense_is_refused(header: bytes, tmp_path: Path) 
     file.write_bytes(len(header).to_bytes(8, "little") + header)
     with pytest.raises(UserError, match="its header makes no sense"):
         open_tensors(file)
+
+
+def test_arrays_are_shown_where_they_lie(arrays: Arrays, tmp_path: Path) -> None:
+    write_tensors(tmp_path / "file", arrays, {})
+    found = open_tensors(tmp_path / "file").mapped()
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array, strict=True)
+        assert not array.size or not found[name].flags.writeable
+
+
+def test_a_model_is_read_without_a_second_copy(tmp_path: Path) -> None:
+    model = make_model("fm", np.ones(10_000, int), [64], loss="log")
+    parameters = init_parameters(model, 0)
+    save_model(tmp_path / "model", SavedModel(model, parameters, "data"))
+    tracemalloc.start()
+    read = load_model(tmp_path / "model").parameters
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    n_bytes = sum(array.nbytes for array in parameters)
+    assert n_bytes < peak < 1.2 * n_bytes
+    for array, written in zip(read, parameters, strict=True):
+        np.testing.assert_array_equal(array, written)
