@@ -42,7 +42,7 @@ def fit(course: Course) -> Fitted:
     the best parameters.
     """
     standing, state = course.standing, course.state
-    with open_engine(course.watched, course.stop) as engine:
+    with open_engine(course.job, course.stop) as engine:
         while state is not None and not _is_over(standing, course.job.config):
             if not standing.passed:
                 _pass(course, engine, state)

@@ -171,7 +171,7 @@ def _rows(job: Job, ahead: int, *, keeps_rows: bool) -> int:
         kept = [split for split in _splits(job) if split != "train"]
         train += sum(decoded_bytes(data, split) for split in kept)
         return train + max(measured.values(), default=0)
-    return max(train, *measured.values())
+    return max([train, *measured.values()])
 
 
 def _scores(job: Job) -> int:
