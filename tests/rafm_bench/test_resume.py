@@ -448,7 +448,7 @@ def test_of_a_run_that_diverges_only_what_others_put_into_it_stays(
 
     (broken_off / "notes.txt").touch()
     opened = nullcontext(engine.Engine(diverge))  # type: ignore[arg-type]
-    monkeypatch.setattr("rafm_bench.fit.open_engine", lambda _: opened)
+    monkeypatch.setattr("rafm_bench.fit.open_engine", lambda *_: opened)
     with pytest.raises(Diverged):
         resume(broken_off, None, Silent())
     assert [file.name for file in broken_off.iterdir()] == ["notes.txt"]

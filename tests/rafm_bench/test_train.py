@@ -14,7 +14,6 @@ from rich.console import Console
 from safetensors.numpy import load_file, save_file
 
 from rafm_bench import engine, states
-from rafm_bench import fit as fit_module
 from rafm_bench.compare import compare
 from rafm_bench.config import TrainConfig
 from rafm_bench.config_file import make_config
@@ -238,7 +237,7 @@ def test_ctrl_c_leaves_nothing(
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(fit_module, "stream", interrupt)
+    monkeypatch.setattr("rafm_bench.compiling.stream", interrupt)
     with pytest.raises(Interrupted, match="nothing is left of"):
         train(SMALL, click_data, tmp_path / "run", Silent())
     assert list(tmp_path.iterdir()) == []
