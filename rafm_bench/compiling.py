@@ -10,7 +10,6 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,13 +24,15 @@ if TYPE_CHECKING:
 
 NOTICED = 3.0
 """Seconds of compiling that deserve a remark."""
+DECIDING = ("model", "ranks", "loss", "optimizer", "dtype", "backend", "threads")
+"""Options that decide which code is compiled, or that it needs to run."""
 _CHILD = (
     "import sys; sys.path[:] = {path!r}; from rafm_bench.compiling import main; main()"
 )
 
 
 class Needed(NamedTuple):
-    """What decides which code is compiled; `values` is their type, None: all are 1."""
+    """Options of `DECIDING` as JSON, and the type of values, None where all are 1."""
 
     config: str
     values: str | None
@@ -43,7 +44,8 @@ def warm_up(job: Job) -> float:
     job.report("compiling", 0, None, "")
     rows = next(stream(job.data, "train", 1))
     values = None if rows.values is None else rows.values.dtype.str
-    needed = Needed(json.dumps(asdict(job.config)), values)
+    chosen = {name: getattr(job.config, name) for name in DECIDING}
+    needed = Needed(json.dumps(chosen), values)
     if job.execution.memory_limit is not None:
         _compile_elsewhere(needed)
     _compile(needed)
