@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from contextlib import contextmanager
@@ -40,8 +41,9 @@ class Process:
         """Return the answer to a request; BenchmarkError when it went wrong there."""
         assert self._child.stdin is not None
         assert self._child.stdout is not None
-        self._child.stdin.write(json.dumps(request) + "\n")
-        self._child.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # then there is no answer either
+            self._child.stdin.write(json.dumps(request) + "\n")
+            self._child.stdin.flush()
         line = self._child.stdout.readline()
         if not line:
             raise RunError(
@@ -58,7 +60,8 @@ class Process:
         """End the process."""
         assert self._child.stdin is not None
         assert self._child.stdout is not None
-        self._child.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._child.stdin.close()
         self._child.wait()
         self._child.stdout.close()
 
