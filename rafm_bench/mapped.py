@@ -44,7 +44,9 @@ class MappedArrays:
         file = self.folder / f"{name}.mapped"
         file.unlink(missing_ok=True)
         with filling(file), file.open("x+b") as opened:
-            os.posix_fallocate(opened.fileno(), 0, n_bytes)
+            if hasattr(os, "posix_fallocate"):  # else a full disk shows later
+                os.posix_fallocate(opened.fileno(), 0, n_bytes)
+            opened.truncate(n_bytes)
             mapped = mmap.mmap(opened.fileno(), n_bytes)
         # A row is all that is wanted of a page's neighbourhood. Reading ahead would
         # push out the hot rows.

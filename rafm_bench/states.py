@@ -69,8 +69,8 @@ def _check_fits(job: Job, run: Path) -> None:
     opened, layout = open_tensors(run / MODEL), job.model.layout
     theirs = json.loads(opened.metadata[METADATA_KEY])
     ours = json.loads(json.dumps(describe(job.model, job.data.fingerprint)))
-    for name in ours.keys() - set(_MAY_DIFFER):
-        if ours[name] != theirs.get(name):
+    for name in ours:
+        if name not in _MAY_DIFFER and ours[name] != theirs.get(name):
             raise UserError(
                 f"--init-from {run}: its {name} is {theirs.get(name)}, and here it is "
                 f"{ours[name]}; start from a run of the same data, model and ranks"
