@@ -210,7 +210,7 @@ def _verdicts_of_frappe(
     if protocol == "clean":
         rafm = [one for model, one in of.items() if model.startswith("rafm")]
         best = min(rafm, key=lambda one: one.mean("valid_log_loss") or 1.0)
-        claim = f"RaFM has a log loss of at most {WANTED:.3f} (asked of this program)"
+        claim = f"RaFM has a log loss of at most {WANTED:.3f} (an aim of this program)"
         verdicts.append(
             judge_at_most(f"{claim}: {best.cell.label}", where, best.loss, WANTED)
         )
