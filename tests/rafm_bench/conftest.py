@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from rafm_bench.run import Run
 
 N_USERS, N_ITEMS = 60, 90
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c_is_heard() -> None:
+    """Shells have what they start in the background ignore Ctrl-C, tests included."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def libfm_lines(n_rows: int, seed: int, *, ratings: bool) -> list[str]:
