@@ -1,8 +1,10 @@
 """A cell's work: search its options, train it by every seed, keep what came of it.
 
-REPORT/results.parquet          a row for each run, see `rafm_bench.store`
-REPORT/work/search/CELL/        the search that chose the cell's options
-REPORT/work/runs/CELL/NAME/     its runs; their models are removed when measured
+In the folder of the report:
+
+results.parquet            a row for each run, see `rafm_bench.store`
+work/search/CELL/          the search that chose the cell's options
+work/runs/CELL/NAME/       its runs; their models are removed when measured
 
 Whatever has a row, on the same data with the same options, is not run again.
 """
