@@ -21,7 +21,7 @@ from rafm_bench.tensor_file import hash_file
 from rafm_bench.train import train
 from rafm_datasets import PreparedData, PrepareOptions, open_prepared, prepare, stream
 from rafm_kernels import Batch, init_parameters, init_state, load_backend
-from tests.rafm_bench.test_resume import Signals
+from tests.rafm_bench.resuming.conftest import Signals
 
 if TYPE_CHECKING:
     from pathlib import Path

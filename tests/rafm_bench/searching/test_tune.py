@@ -10,12 +10,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 import pytest
-from click.testing import CliRunner
 
 from rafm_bench import tune as tune_module
-from rafm_bench.cli.program import main
 from rafm_bench.errors import RunError, UserError
 from rafm_bench.evaluate import evaluate
 from rafm_bench.execution import Execution
@@ -31,52 +28,22 @@ from rafm_bench.run import (
     is_unfinished,
     read_run,
 )
-from rafm_bench.search import STORE, TRIALS, Search, make_search
-from rafm_bench.space import read_space
+from rafm_bench.search import STORE, TRIALS, Search
 from rafm_bench.store import read_store
 from rafm_bench.train import UNTESTED
 from rafm_bench.tune import tune
+from tests.rafm_bench.searching.conftest import (
+    WHAT_COUNTS,
+    invoke,
+    rows_of,
+    search_of,
+    tune_words,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rafm_datasets import PreparedData
-
-GRIDS = ("learning-rate=0.02,0.1,1e30", "ranks=2:4,2:8")
-WHAT_COUNTS = ("run", "status", "error", "valid_log_loss", "test_log_loss", "l2")
-
-
-def search_of(
-    data: PreparedData, out: Path, *grids: str, keep_models: bool = False
-) -> Search:
-    shared = {"epochs": 2, "batch_size": 64}
-    space = read_space(grids or GRIDS)
-    return make_search(data, out, space, shared, keep_models=keep_models)
-
-
-def rows_of(search: Search) -> list[dict[str, Any]]:
-    return read_store(search.store).select(WHAT_COUNTS).to_dicts()
-
-
-def invoke(*words: str | Path) -> tuple[int, str, str]:
-    result = CliRunner().invoke(main, [*map(str, words)])
-    return result.exit_code, result.stdout, result.stderr
-
-
-def tune_words(data: Path, out: Path) -> list[str]:
-    grids = [word for grid in GRIDS for word in ("--grid", grid)]
-    flags = ["--epochs", "2", "--batch-size", "64", "--out", str(out)]
-    return ["tune", str(data), *grids, *flags]
-
-
-@pytest.fixture(scope="module")
-def searched(
-    click_data: PreparedData, tmp_path_factory: pytest.TempPathFactory
-) -> Search:
-    """Give a search that ended, with two trials of six that diverge."""
-    search = search_of(click_data, tmp_path_factory.mktemp("tune") / "T")
-    tune(search, Silent())
-    return search
 
 
 def test_every_trial_is_a_row_also_one_that_diverges(searched: Search) -> None:
@@ -384,88 +351,3 @@ def test_a_trial_is_one_line_of_progress(
     assert one.startswith("trial 1/2  learning_rate=0.1  valid log_loss 0.")
     assert one.endswith("best so far")
     assert two.startswith("trial 2/2  learning_rate=1e+30  failed: the loss or a wei")
-
-
-def test_compare_lists_trials_and_runs_by_validation_loss(
-    searched: Search, clicks: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "lr"
-    assert (
-        invoke("train", clicks, "--model", "lr", "--epochs", "1", "--out", run)[0] == 0
-    )
-    code, stdout, _ = invoke("compare", searched.out, run, "--json")
-    assert code == 0
-    found = json.loads(stdout)
-    assert {"model", "ranks", "learning_rate"} <= set(found["searched"])
-    losses = [row["valid_log_loss"] for row in found["trials"]]
-    assert losses[:5] == sorted(losses[:5])
-    assert losses[5:] == [None, None]
-    assert str(run) in [row["run"] for row in found["trials"]]
-    code, stdout, _ = invoke("compare", searched.store)
-    assert code == 0
-    assert "2 of 6 trials came to nothing" in stdout
-
-
-def test_a_table_that_is_older_than_an_option_has_its_default(
-    searched: Search, tmp_path: Path
-) -> None:
-    older = tmp_path / "older.parquet"
-    table = read_store(searched.store).drop("validation", "l1", "seed")
-    table.write_parquet(older, metadata={"rafm_bench.store_version": "1"})
-    code, stdout, _ = invoke("compare", older, searched.out, "--json")
-    assert code == 0
-    found = json.loads(stdout)
-    assert found["searched"] == ["ranks", "learning_rate"]
-    assert {row["validation"] for row in found["trials"]} == {"split"}
-
-
-def test_compare_refuses_searches_of_different_data(
-    searched: Search, tmp_path: Path
-) -> None:
-    other = tmp_path / "other.parquet"
-    table = read_store(searched.store)
-    table = table.with_columns(data_fingerprint=pl.lit("f" * 64))
-    table.write_parquet(other, metadata={"rafm_bench.store_version": "1"})
-    code, _, stderr = invoke("compare", searched.out, other)
-    own = searched.data.fingerprint[:12]
-    assert code == 2
-    assert f"{searched.out} is of data {own}, {other} of data {'f' * 12}" in stderr
-
-
-def test_compare_refuses_trials_that_were_judged_otherwise(
-    searched: Search, clicks: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "lr"
-    flags = ["--model", "lr", "--epochs", "1", "--validation", "progressive"]
-    assert invoke("train", clicks, *flags, "--out", run)[0] == 0
-    code, _, stderr = invoke("compare", searched.out, run)
-    assert code == 2
-    assert f"of validation split, {run} of validation progressive: their" in stderr
-
-
-def test_a_report_without_a_trial_that_ended_tells_the_errors(
-    click_data: PreparedData, tmp_path: Path
-) -> None:
-    search = search_of(click_data, tmp_path / "T", "learning-rate=1e30,1e31")
-    with pytest.raises(UserError):
-        tune(search, Silent())
-    code, stdout, _ = invoke("compare", search.out, "--html", tmp_path / "lost.html")
-    assert code == 0
-    assert "None of 2 trials came to an end." in stdout
-    text = (tmp_path / "lost.html").read_text(encoding="utf-8")
-    assert text.count("failed: the loss or a weight is not finite") == 2
-    assert "<svg" not in text
-
-
-def test_the_report_of_a_search_has_a_picture_of_every_searched_option(
-    searched: Search, tmp_path: Path
-) -> None:
-    file = tmp_path / "search.html"
-    code, _, stderr = invoke("compare", searched.out, "--html", file)
-    assert (code, stderr) == (0, f"report in {file}\n")
-    text = file.read_text(encoding="utf-8")
-    assert text.count("<svg") == 2
-    assert "Validation log loss by learning rate" in text
-    assert "failed: the loss or a weight is not finite" in text
-    assert "rafm-bench train" in text
-    assert "http" not in text.replace("http://www.w3.org", "")
