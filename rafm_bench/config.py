@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 Validation = Literal["split", "progressive"]
 
+ROUND_ROWS = 8192
 DEFAULT_RANKS = {
     "fm": (32,),
     "rafm": (32, 128),
@@ -243,7 +244,7 @@ class TrainConfig:
         ),
     )
     round_rows: int = field(
-        default=8192,
+        default=ROUND_ROWS,
         metadata=_option(
             checks.whole(1),
             "N",
@@ -263,6 +264,11 @@ class TrainConfig:
             check_rank_rule_fits(self.model, self.rank_rule)
         _check_rank_rule(self)
         _check_dependents(self)
+        if self.shards == 1 and self.round_rows != ROUND_ROWS:
+            raise UserError(
+                f"--round-rows is for shards, and --shards is 1, got --round-rows "
+                f"{self.round_rows}; give --shards, or leave it out"
+            )
         if self.validation == "progressive" and self.epochs > 1:
             raise UserError(
                 "--validation progressive scores each row before training ever saw it, "

@@ -120,6 +120,10 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
             {"model": "difacto", "dependent_learning_rate": 0.1},
             "--dependent-learning-rate 0.1 is for the dependent factors",
         ),
+        (
+            {"round_rows": 4096},
+            "--round-rows is for shards, and --shards is 1, got --round-rows 4096",
+        ),
     ],
 )
 def test_a_wrong_value_is_refused_in_one_sentence(

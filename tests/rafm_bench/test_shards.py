@@ -43,7 +43,9 @@ SPARSE = [name for name in OPTIMIZERS if name != "adam-dense"]
 
 
 def job_of(data: PreparedData, **options: object) -> Job:
-    chosen = {"ranks": (2, 8), "batch_size": 32, "seed": 1, "round_rows": 300}
+    chosen: dict[str, object] = {"ranks": (2, 8), "batch_size": 32, "seed": 1}
+    if "shards" in options:
+        chosen["round_rows"] = 300
     return make_job(TrainConfig(**chosen | options), data, Silent())  # type: ignore[arg-type]
 
 
