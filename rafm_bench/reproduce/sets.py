@@ -132,7 +132,8 @@ SETS = {
                 ),
             ),
             "rafm-bench fetch ml-10m, into DIR/ml-10m, gives tags that stand in; the "
-            "paper's own ml-tag.*.libfm go into DIR/ml-tag",
+            "paper's own ml-tag.*.libfm, as of github.com/hexiangnan/"
+            "attentional_factorization_machine, go into DIR/ml-tag",
         ),
         DataSet(
             "ml-10m",

@@ -140,7 +140,10 @@ def test_a_run_has_rows_a_report_and_a_verdict_for_each_claim(
     assert "ML-10M" in text
     assert "rafm-bench fetch ml-10m" in text
     assert text.count("not testable here") >= 3
-    assert "RaFM is better than FM 32 in RMSE" in text
+    assert "RaFM 8,32 is better than FM 32 in RMSE" in text
+    assert "(0.8016 ± 0.0010)" in text  # FM on ML-10M, as the paper prints it
+    assert "until the last epoch" in text
+    assert "Training bounds the loss of every B_1k of RaFM 8,32" in text
     html = page.read_text(encoding="utf-8")
     assert "<script" not in html
     assert 'src="http' not in html
@@ -176,6 +179,21 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_figures(
     for ours, theirs in zip(rows, straight.place.rows(), strict=True):
         for name in ("cell", "seed", "test_rmse", "learning_rate"):
             assert ours[name] == theirs[name]
+
+
+def test_ctrl_c_is_told_with_what_goes_on(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(whole, "do_cell", interrupted)
+    out = str(tmp_path / "report")
+    words = ["reproduce", "table3", "--data-root", str(raw), "--out", out]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 130
+    assert f"interrupted; the same command goes on in {out}" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_folder_without_raw_files_is_told_with_the_way_to_get_them(
