@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 from pathlib import Path
@@ -77,22 +76,6 @@ def real_data() -> Path:
     return folder
 
 
-@pytest.fixture
-def raw(tmp_path: Path) -> Path:
-    """Write the ratings of MovieLens latest-small, made up, packed."""
-    generator = np.random.default_rng(0)
-    pairs = generator.choice(40 * 60, 600, replace=False)
-    lines = [
-        f"{pair // 60 + 1},{pair % 60 + 1},{generator.integers(1, 11) / 2},1141391873"
-        for pair in pairs
-    ]
-    text = "\r\n".join(["userId,movieId,rating,timestamp", *lines]) + "\r\n"
-    folder = tmp_path / "raw" / "ml-latest-small"
-    folder.mkdir(parents=True)
-    (folder / "ratings.csv.gz").write_bytes(gzip.compress(text.encode()))
-    return tmp_path / "raw"
-
-
 class StopsAfter:
     """A reporter that is interrupted once it was told of `n` runs that ended."""
 
@@ -132,10 +115,10 @@ def test_a_cell_of_the_paper_protocol_is_that_of_the_authors_program() -> None:
 
 
 def test_a_run_has_rows_a_report_and_a_verdict_for_each_claim(
-    raw: Path, tmp_path: Path
+    raw_ratings: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "report"
-    page = reproduce(plan(raw, out, "table3", paper=True), Silent())
+    page = reproduce(plan(raw_ratings, out, "table3", paper=True), Silent())
     text = (out / "report.md").read_text(encoding="utf-8")
     assert "ML-10M" in text
     assert "rafm-bench fetch ml-10m" in text
@@ -156,8 +139,8 @@ def test_a_run_has_rows_a_report_and_a_verdict_for_each_claim(
     assert not list((out / "work" / "runs").rglob("*.safetensors"))
 
 
-def test_what_is_done_is_not_run_again(raw: Path, tmp_path: Path) -> None:
-    asked = plan(raw, tmp_path / "report", "table3")
+def test_what_is_done_is_not_run_again(raw_ratings: Path, tmp_path: Path) -> None:
+    asked = plan(raw_ratings, tmp_path / "report", "table3")
     reproduce(asked, Silent())
     before = asked.place.store.read_bytes()
     reproduce(asked, Silent())
@@ -165,9 +148,9 @@ def test_what_is_done_is_not_run_again(raw: Path, tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_goes_on_and_ends_with_the_same_figures(
-    raw: Path, tmp_path: Path
+    raw_ratings: Path, tmp_path: Path
 ) -> None:
-    broken, straight = (plan(raw, tmp_path / name, "table3") for name in "ab")
+    broken, straight = (plan(raw_ratings, tmp_path / name, "table3") for name in "ab")
     with pytest.raises(Interrupted, match="the same command goes on in"):
         reproduce(broken, StopsAfter(3))
     assert len(broken.place.rows()) == 3
@@ -182,14 +165,14 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_figures(
 
 
 def test_ctrl_c_is_told_with_what_goes_on(
-    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    raw_ratings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(whole, "do_cell", interrupted)
     out = str(tmp_path / "report")
-    words = ["reproduce", "table3", "--data-root", str(raw), "--out", out]
+    words = ["reproduce", "table3", "--data-root", str(raw_ratings), "--out", out]
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 130
     assert f"interrupted; the same command goes on in {out}" in result.stderr
@@ -207,13 +190,20 @@ def test_a_folder_without_raw_files_is_told_with_the_way_to_get_them(
 
 
 def test_the_command_writes_the_report_and_says_where(
-    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    raw_ratings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "rafm_bench.reproduce.budget.make_budget", lambda name, seeds: TINY
     )
     out = tmp_path / "report"
-    words = ["reproduce", "table3", "--protocol", "clean", "--data-root", str(raw)]
+    words = [
+        "reproduce",
+        "table3",
+        "--protocol",
+        "clean",
+        "--data-root",
+        str(raw_ratings),
+    ]
     result = CliRunner().invoke(main, [*words, "--out", str(out), "--json"])
     assert result.exit_code == 0, result.stderr
     assert (out / "report.html").is_file()
@@ -237,11 +227,11 @@ def test_raw_files_are_found_plain_packed_and_in_parts(tmp_path: Path) -> None:
 
 
 def test_a_small_budget_reads_the_first_lines_of_a_long_file_and_says_so(
-    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    raw_ratings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gather, "MOST_LINES", 401)
     out = tmp_path / "report"
-    reproduce(plan(raw, out, "table3"), Silent())
+    reproduce(plan(raw_ratings, out, "table3"), Silent())
     manifest = json.loads(
         (out / "work/data/ml-latest-small.counts-train/manifest.json").read_text()
     )
@@ -250,10 +240,10 @@ def test_a_small_budget_reads_the_first_lines_of_a_long_file_and_says_so(
 
 
 def test_a_run_is_made_again_by_the_command_of_the_report(
-    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    raw_ratings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    asked = plan(raw, tmp_path / "report", "table3")
+    asked = plan(raw_ratings, tmp_path / "report", "table3")
     text = reproduce(asked, Silent()).with_suffix(".md").read_text(encoding="utf-8")
     (line,) = (one for one in text.splitlines() if one.startswith("rafm-bench train"))
     words = line.removeprefix("rafm-bench ").replace("--out RUN", "--out run").split()
