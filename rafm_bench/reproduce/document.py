@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from rafm_bench.commands import near
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rafm_bench.progress import Reporter
+    from rafm_bench.report import Picture
     from rafm_bench.reproduce.reproduce import Plan
     from rafm_bench.reproduce.sets import Found
 
@@ -56,13 +58,14 @@ TITLES = {
 def write_documents(
     plan: Plan, found: dict[str, Found | None], report: Reporter
 ) -> Path:
-    """Write report.md and report.html; return the page."""
+    """Write report.md with its figures/, and report.html; return the page."""
     out = plan.place.out
     parts = {one: _sections(one, plan, found, report) for one in plan.experiments}
     verdicts = each_once(parts)
     about = {
         "title": "RaFM: the paper's experiments, run again",
         "markdown": markdown_table,
+        "file_of": _file_of,
         "lead": lead(verdicts),
         "reading": READING,
         "claims": claims_table(verdicts),
@@ -75,6 +78,8 @@ def write_documents(
         "again": _again(plan),
         "facts": facts(plan),
     }
+    for picture in (one for some in parts.values() for s in some for one in s.pictures):
+        write_text(out / _file_of(picture), picture.svg)
     page = out / "report.html"
     write_text(out / "report.md", template("reproduce.md.j2").render(about))
     write_text(page, template("reproduce.html.j2").render(about))
@@ -150,6 +155,11 @@ def _again(plan: Plan) -> list[str]:
             f"{near(file)} {' '.join(changed)} --out RUN"
         )
     return told
+
+
+def _file_of(picture: Picture) -> str:
+    """Name the file of a picture, from the report on."""
+    return f"figures/{re.sub('[^a-z0-9]+', '-', picture.title.lower()).strip('-')}.svg"
 
 
 def markdown_table(table: Table) -> str:

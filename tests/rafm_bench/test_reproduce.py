@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from rafm_bench.reproduce.cells import (
 from rafm_bench.reproduce.document import markdown_table
 from rafm_bench.reproduce.gather import find, prepare_set
 from rafm_bench.reproduce.paper import PAPER
-from rafm_bench.reproduce.regimes import BOUNDS, LIMITS, cost
+from rafm_bench.reproduce.regimes import BOUNDS, LEVELS, LIMITS, cost
 from rafm_bench.reproduce.reproduce import Plan, reproduce
 from rafm_bench.reproduce.results import Interval, interval
 from rafm_bench.reproduce.section import Table
@@ -126,7 +127,7 @@ def test_a_run_has_rows_a_report_and_a_verdict_for_each_claim(
     assert "RaFM 8,32 is better than FM 32 in RMSE" in text
     assert "(0.8016 ± 0.0010)" in text  # FM on ML-10M, as the paper prints it
     assert "until the last epoch" in text
-    assert "Training bounds the loss of every B_1k of RaFM 8,32" in text
+    assert "Training bounds the loss of every B_1k" in text
     html = page.read_text(encoding="utf-8")
     assert "<script" not in html
     assert 'src="http' not in html
@@ -143,8 +144,10 @@ def test_what_is_done_is_not_run_again(raw_ratings: Path, tmp_path: Path) -> Non
     asked = plan(raw_ratings, tmp_path / "report", "table3")
     reproduce(asked, Silent())
     before = asked.place.store.read_bytes()
+    (asked.place.out / "report.md").unlink()
     reproduce(asked, Silent())
     assert asked.place.store.read_bytes() == before
+    assert (asked.place.out / "report.md").is_file()
 
 
 def test_an_interrupted_run_goes_on_and_ends_with_the_same_figures(
@@ -207,6 +210,29 @@ def test_the_command_writes_the_report_and_says_where(
     result = CliRunner().invoke(main, [*words, "--out", str(out), "--json"])
     assert result.exit_code == 0, result.stderr
     assert (out / "report.html").is_file()
+
+
+def test_the_pictures_of_the_markdown_are_files_beside_it(
+    raw_ratings: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "report"
+    timed = [
+        {
+            "ranks": ranks,
+            "sets": sets,
+            "m": m,
+            "theory": 1.0,
+            "train": 1.0,
+            "score": 1.0,
+        }
+        for ranks, sets in BOUNDS
+        for m in LEVELS
+    ]
+    (out / "work").mkdir(parents=True)
+    (out / whole.REGIMES).write_text(json.dumps(timed))
+    reproduce(plan(raw_ratings, out, "table1"), Silent())
+    (picture,) = re.findall(r"!\[.*\]\((.*)\)", (out / "report.md").read_text())
+    assert (out / picture).read_text(encoding="utf-8").startswith("<svg")
 
 
 def test_raw_files_are_found_plain_packed_and_in_parts(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from rafm_bench.config import TrainConfig
 from rafm_bench.progress import Silent
 from rafm_bench.reproduce.block import read_block
-from rafm_bench.reproduce.bound import judge_bound, limits, measure_levels
+from rafm_bench.reproduce.bound import Pair, judge_bound, limits, measure_levels
 from rafm_bench.reproduce.budget import make_budget
 from rafm_bench.reproduce.cells import Cell
 from rafm_bench.reproduce.claims import claims_table, each_once, lead, tally
@@ -25,7 +25,6 @@ from rafm_bench.reproduce.work import Place
 from rafm_bench.store import put_row
 from rafm_bench.train import train
 from rafm_datasets import open_prepared
-from rafm_kernels import loss_values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,8 +35,8 @@ BOUNDED = {
     "level_1_rmse": 0.95,
     "level_2_rmse": 0.91,
     "level_3_rmse": 0.90,
-    "level_1_to_next": 0.05,
-    "level_2_to_next": 0.02,
+    "level_1_next_loss": 0.05,
+    "level_2_next_loss": 0.02,
 }
 
 
@@ -74,45 +73,58 @@ def trained(data: Path, out: Path, **options: Any) -> Run:
     return train(config, open_prepared(data), out, Silent())
 
 
-def test_the_last_level_is_the_prediction_and_distances_are_those_of_neighbours(
+def test_the_last_level_is_the_prediction_and_losses_are_those_of_neighbours(
     clicks: Path, tmp_path: Path
 ) -> None:
     run = trained(clicks, tmp_path / "run")
     measured = measure_levels(run, open_prepared(clicks))
     assert run.result.test is not None
     assert measured["level_3_log_loss"] == run.result.test["log_loss"]
-    assert measured["level_1_to_next"] > 0
-    assert "level_3_to_next" not in measured
+    for k in (1, 2):
+        assert 0 < measured[f"level_{k}_next_gap"] < measured[f"level_{k}_next_loss"]
+    assert "level_3_next_loss" not in measured
 
 
-def test_the_distance_of_clicks_is_the_loss_to_the_next_level_less_its_own() -> None:
-    from rafm_bench.reproduce.bound import _apart
+def test_the_loss_of_a_level_against_the_next_is_that_of_training() -> None:
+    ratings, clicks = Pair("square"), Pair("log")
+    for own, target in (([1.0, 2.0], [1.0, 4.0]), ([3.0], [3.0])):
+        ratings.add(np.array(own), np.array(target))
+        clicks.add(np.array(own), np.zeros(len(own)))
+    assert ratings.means() == {"next_loss": pytest.approx(np.sqrt(4 / 3))}
+    scores = np.array([1.0, 2.0, 3.0])
+    loss = np.mean(np.log(1 + np.exp(scores)) - scores / 2)
+    expected = {"next_loss": loss, "next_gap": loss - np.log(2)}
+    assert clicks.means() == pytest.approx(expected)
 
-    generator = np.random.default_rng(0)
-    own, target = generator.normal(size=(2, 50))
-    soft = 1 / (1 + np.exp(-target))
-    expected = loss_values("log", own, soft) - loss_values("log", target, soft)
-    np.testing.assert_allclose(_apart(own, target, "log"), expected, atol=1e-12)
-    assert np.all(_apart(own, target, "log") >= -1e-12)
-    assert np.all(_apart(own, own, "log") == 0)
+
+def test_the_losses_of_levels_bound_those_of_clicks_too(
+    clicks: Path, tmp_path: Path
+) -> None:
+    run = trained(clicks, tmp_path / "run")
+    cell = Cell("frappe", "rafm-64-256", "paper")
+    more = measure_levels(run, open_prepared(clicks))
+    verdict = judge_bound([Outcome(cell, (row(cell, 1, 0.5, **more),), ())], "here")
+    assert verdict.result == YES
+    assert verdict.why.startswith("2 of 2 losses of 1 runs are below their bounds")
+    assert "without the entropy of the targets" in verdict.why
 
 
 def test_ratings_keep_the_bound_of_every_level(ratings: Path, tmp_path: Path) -> None:
     run = trained(ratings, tmp_path / "run", loss="square")
-    found = limits(measure_levels(run, open_prepared(ratings)), "rmse")
+    found = limits(measure_levels(run, open_prepared(ratings)), "rmse", "next_loss")
     assert [k for k, _, _ in found] == [1, 2]
     assert all(loss <= bound + 1e-9 for _, loss, bound in found)
 
 
-def test_the_bound_of_a_level_sums_the_distances_from_there_up() -> None:
-    levels, losses, bounds = zip(*limits(BOUNDED, "rmse"), strict=True)
+def test_the_bound_of_a_level_sums_the_losses_from_there_up() -> None:
+    levels, losses, bounds = zip(*limits(BOUNDED, "rmse", "next_loss"), strict=True)
     assert (levels, losses) == ((1, 2), (0.95, 0.91))
     assert bounds == pytest.approx((0.97, 0.92))
 
 
 @pytest.mark.parametrize(
     ("changed", "result"),
-    [({}, YES), ({"level_1_rmse": 0.98}, NO), ({"level_1_to_next": None}, OPEN)],
+    [({}, YES), ({"level_1_rmse": 0.98}, NO), ({"level_1_next_loss": None}, OPEN)],
     ids=["below", "above", "not measured"],
 )
 def test_a_bound_is_reproduced_when_every_level_of_every_run_is_below(
