@@ -10,7 +10,7 @@ from rafm_bench.reproduce.verdicts import NO, OPEN, YES, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-SIDES = {"paper": "paper protocol", "clean": "clean protocol", "": "one way only"}
+SIDES = {"paper": "paper protocol", "clean": "clean protocol", "": "no protocol"}
 
 
 class Tally(NamedTuple):
@@ -50,10 +50,10 @@ def lead(verdicts: Sequence[Verdict]) -> str:
             if one.protocol == protocol and one.kind == "RaFM is better than FM in loss"
         ]
         if own:
-            sides.append(f"{_count(own)} under the {SIDES[protocol]}")
-    return text + (
-        f"RaFM had less loss than FM in {' and '.join(sides)}." * bool(sides)
-    )
+            sides.append(f"{_count(own)} cases under the {SIDES[protocol]}")
+    if not sides:
+        return text
+    return f"{text}That RaFM has less loss than FM held in {' and in '.join(sides)}."
 
 
 def claims_table(verdicts: Sequence[Verdict]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rafm_bench import plots
+from rafm_bench.canvas import SIZE
 from rafm_bench.report import picture
 from rafm_bench.reproduce import drawings
 from rafm_bench.reproduce.paper import BIG_FM, SMALL_RAFM
@@ -123,7 +124,7 @@ def frequencies_section(prepared: Sequence[tuple[Found, PreparedData]]) -> Secti
     for found, data in prepared:
         counts = data.train_counts()
         title = f"Frequencies, {found.data_set.title}"
-        pictures.append(picture(title, "", plots.frequency_plot(summarize(data))))
+        pictures.append(picture(title, "", plots.frequency_plot(summarize(data), SIZE)))
         seen = counts[counts > 0]
         few = (seen <= 10).mean()
         top = seen[: max(1, len(seen) // 100)].sum() / seen.sum()

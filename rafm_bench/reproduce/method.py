@@ -19,16 +19,16 @@ READING = (
     "A claim that one model is better than another is reproduced when their intervals "
     "do not overlap that way round. Overlapping intervals are not reproduced, and say "
     "nothing more than that no difference shows.",
-    "`clean - paper` is the loss under the clean protocol less that under the paper's; "
-    "`all rows` is the loss of the model under the paper's protocol on every test row, "
-    "not clipped, where the paper averages over random blocks.",
-    "`to FM` is the loss beside that of the FM which the paper compares with, "
-    "under the same protocol; of the paper's figures, beside the paper's FM. It may be "
-    "compared where data differ.",
+    "Clean - paper: the loss under the clean protocol less that under the paper's. All "
+    "rows: the loss of the model under the paper's protocol on every test row, not "
+    "clipped, where the paper averages over random blocks.",
+    "To FM: the loss beside that of the FM which the paper compares with, under the "
+    "same protocol; of the paper's figures, beside the paper's FM. It may be compared "
+    "where data differ.",
     "Times are the least of all epochs' training passes and of their validations, in "
     "those of that FM, measured in the same run; they have no interval.",
-    "`best epoch` is the epoch that validation chose, of as many as a run could have. "
-    "Where it is the last one, more epochs would have helped; a verdict says so.",
+    "Best epoch: the one that validation chose, of as many as a run could have. Where "
+    "it is the last one, more epochs would have helped; a verdict says so.",
 )
 PROTOCOLS = {
     "paper": "Paper protocol: counts over all splits and thresholds; an epoch is N "
@@ -47,8 +47,8 @@ TUNED = (
     "Grids and numbers of epochs of the budgets were set after looking at earlier runs "
     "on the small data sets. A small grid has two or three values, so that the chosen "
     "one is often at its edge.",
-    "That blocks shrink on data smaller than the paper's was decided when runs of "
-    "MovieLens 1M overfitted with the paper's.",
+    "That blocks shrink on data smaller than the paper's was decided after runs of "
+    "MovieLens 1M with the paper's.",
     "RaFM 128,256 on Frappe was found by a search on validation before.",
 )
 """What was chosen while looking at outcomes."""

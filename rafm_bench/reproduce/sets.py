@@ -151,7 +151,7 @@ SETS = {
             "amazon-movies",
             "Amazon movies",
             (Choice("papers", "amazon", ("amazon/movies.txt",), "all its reviews"),),
-            "movies.txt.gz of snap.stanford.edu/data/web-Movies.html into DIR/amazon",
+            "rafm-bench fetch amazon-movies --out DIR/amazon",
         ),
         DataSet(
             "ml-1m",

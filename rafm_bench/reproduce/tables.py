@@ -53,16 +53,15 @@ def printed_table(name: str) -> Table:
     rows: list[list[str | Beside]] = [
         [
             MODELS[model.partition("-")[0]],
-            "-",
-            _beside("-", _around(one.loss, one.loss_around)),
-            _beside("-", one.parameters),
-            _beside("-", _times(one.train_time)),
-            _beside("-", _times(one.test_time)),
+            _around(one.loss, one.loss_around),
+            one.parameters,
+            _times(one.train_time),
+            _times(one.test_time),
         ]
         for model, one in PAPER[name].items()
     ]
-    header = ["model", "protocol", "RMSE", "parameters", "train time", "test time"]
-    return Table(header, rows)
+    header = ["as printed", "RMSE", "parameters", "train time", "test time"]
+    return Table(header, rows, n_words=1)
 
 
 def _sizes(name: str, data: PreparedData) -> str:
@@ -112,7 +111,9 @@ def _row(
         *([] if is_ratings else [auc]),
         _figure(found.mean(f"all_{found.loss_name}")) if protocol == "paper" else "",
         _gap(block, model) if protocol == "clean" else "",
-        _beside(
+        ""
+        if model == block.measure
+        else _beside(
             _change(_mean(found.loss), _mean(fm.loss)),
             _change(printed.loss, theirs.loss) if printed.loss else "",
         ),

@@ -90,5 +90,5 @@ def _with_cut(verdict: Verdict, *outcomes: Outcome) -> Verdict:
     cut = [one.cell.label for one in outcomes if one.was_cut]
     if not cut:
         return verdict
-    why = f"{verdict.why}; {' and '.join(cut)} got better until the last epoch"
+    why = f"{verdict.why}; {' and '.join(cut)} still got better at the last epoch"
     return verdict._replace(why=why)
