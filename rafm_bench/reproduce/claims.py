@@ -10,7 +10,7 @@ from rafm_bench.reproduce.verdicts import NO, OPEN, YES, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-SIDES = {"paper": "paper protocol", "clean": "clean protocol", "": "no protocol"}
+SIDES = {"paper": "paper protocol", "clean": "clean protocol", "": "other"}
 
 
 class Tally(NamedTuple):
@@ -50,7 +50,7 @@ def lead(verdicts: Sequence[Verdict]) -> str:
             if one.protocol == protocol and one.kind == "RaFM is better than FM in loss"
         ]
         if own:
-            sides.append(f"{_count(own)} cases under the {SIDES[protocol]}")
+            sides.append(f"{_count(own, ' cases')} under the {SIDES[protocol]}")
     if not sides:
         return text
     return f"{text}That RaFM has less loss than FM held in {' and in '.join(sides)}."
@@ -75,18 +75,19 @@ def claims_table(verdicts: Sequence[Verdict]) -> Table:
 def _place(kind: str) -> tuple[bool, bool, bool]:
     """Put claims of loss first, then those of AUC, costs, and single figures."""
     return (
-        not kind.startswith("RaFM is better than") or "figure" in kind,
+        not kind.startswith("RaFM is better than")
+        or "figure" in kind
+        or "absent" in kind,
         not kind.startswith("RaFM"),
         "AUC" in kind,
     )
 
 
-def _count(verdicts: Iterable[Verdict]) -> str:
+def _count(verdicts: Iterable[Verdict], unit: str = "") -> str:
     tested = [one for one in verdicts if one.result != OPEN]
     if not tested:
         return ""
     n = sum(one.result == YES for one in tested)
     contrary = sum(one.contrary for one in tested)
-    return f"{n} of {len(tested)}" + f" ({contrary} the other way round)" * bool(
-        contrary
-    )
+    told = f" ({contrary} reversed)" * bool(contrary)
+    return f"{n} of {len(tested)}{unit}{told}"

@@ -31,7 +31,7 @@ from rafm_bench.reproduce.regimes import measure_regimes
 from rafm_bench.reproduce.section import Section, Table
 from rafm_bench.reproduce.sets import SETS
 from rafm_bench.reproduce.tables import block_section, printed_table
-from rafm_bench.reproduce.verdicts import OPEN, Verdict
+from rafm_bench.reproduce.verdicts import ON_ABSENT, OPEN, Verdict
 from rafm_bench.staging import write_text
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _absent(name: str) -> Section:
         f"Not there. To get it: {data_set.get}."
         + " What the paper prints stands in the table." * there,
         tables=[printed_table(name)] if there else [],
-        verdicts=[Verdict(claim, OPEN, data_set.title, why)],
+        verdicts=[Verdict(claim, OPEN, data_set.title, why, ON_ABSENT)],
     )
 
 

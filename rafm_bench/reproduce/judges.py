@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rafm_bench.reproduce.bound import judge_bound
 from rafm_bench.reproduce.cells import S_CELLS
 from rafm_bench.reproduce.verdicts import (
+    ON_ABSENT,
     OPEN,
     Verdict,
     beats,
@@ -55,7 +56,7 @@ def _of_sample(block: Block) -> Verdict:
     title = block.found.data_set.title
     why = "a sample of some thousand rows cannot tell models apart"
     claim = f"RaFM is better than its rivals on {title}"
-    return Verdict(claim, OPEN, f"{title} (sample)", why)
+    return Verdict(claim, OPEN, f"{title} (sample)", why, ON_ABSENT)
 
 
 def _judge(block: Block, protocol: str) -> list[Verdict]:

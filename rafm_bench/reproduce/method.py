@@ -17,8 +17,8 @@ READING = (
     "split of the data: how figures move with the split is not in it. What the paper "
     "prints stands beside ours, in brackets or below it.",
     "A claim that one model is better than another is reproduced when their intervals "
-    "do not overlap that way round. Overlapping intervals are not reproduced, and say "
-    "nothing more than that no difference shows.",
+    "do not overlap that way round. Where they overlap, no difference shows and it "
+    "is not reproduced; where they are apart the other way round, it is reversed too.",
     "Clean - paper: the loss under the clean protocol less that under the paper's. All "
     "rows: the loss of the model under the paper's protocol on every test row, not "
     "clipped, where the paper averages over random blocks.",

@@ -32,6 +32,9 @@ class Verdict(NamedTuple):
     contrary: bool = False
 
 
+ON_ABSENT = "RaFM is better than its rivals, on data absent or but a sample"
+
+
 def judge_better(
     claim: str, where: str, ours: Interval | None, theirs: Interval | None, way: str
 ) -> Verdict:

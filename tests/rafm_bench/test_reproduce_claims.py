@@ -173,7 +173,7 @@ def test_a_claim_that_stands_in_two_parts_counts_once() -> None:
     verdicts = each_once(parts)
     assert len(verdicts) == 3
     table = claims_table(verdicts)
-    assert table.rows == [["Some kind", "1 of 2 (1 the other way round)", "1"]]
+    assert table.rows == [["Some kind", "1 of 2 (1 reversed)", "1"]]
     assert lead(verdicts).startswith("Of 3 claims, each on one data set")
     assert tally("Table 4", parts["Table 4"]) == ("Table 4", 1, 0, 1)
 
