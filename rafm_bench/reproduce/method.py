@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rafm_bench.reproduce.paper import LIKE
 from rafm_bench.reproduce.sets import SETS
 from rafm_bench.versions import versions
 
@@ -108,11 +109,18 @@ def missing(found: dict[str, Found | None]) -> list[tuple[str, str, str]]:
     """Return data set, what stood in for the paper's own, and how to get that."""
     told = [
         (one.data_set.title, one.choice.told, one.data_set.get)
-        for one in found.values()
-        if one is not None and one.choice.kind in ("near", "sample", "stand-in")
+        for name, one in found.items()
+        if one is not None
+        and one.choice.kind in ("near", "sample", "stand-in")
+        and name not in LIKE
     ]
-    absent = [name for name, one in found.items() if one is None]
-    return told + [(SETS[name].title, "nothing", SETS[name].get) for name in absent]
+    for name in (name for name, one in found.items() if one is None):
+        like = [
+            SETS[one].title for one in found if LIKE.get(one) == name and found[one]
+        ]
+        here = f"nothing; in its place {' and '.join(like)}" if like else "nothing"
+        told.append((SETS[name].title, here, SETS[name].get))
+    return told
 
 
 def facts(plan: Plan) -> dict[str, str]:

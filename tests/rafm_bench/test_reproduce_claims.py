@@ -15,6 +15,7 @@ from rafm_bench.reproduce.budget import make_budget
 from rafm_bench.reproduce.cells import Cell
 from rafm_bench.reproduce.claims import claims_table, each_once, lead, tally
 from rafm_bench.reproduce.judges import EQUAL, judge_block
+from rafm_bench.reproduce.method import missing
 from rafm_bench.reproduce.paper import LIKE, PAPER, SIZES, printed_for
 from rafm_bench.reproduce.results import Interval, Outcome
 from rafm_bench.reproduce.section import Section
@@ -188,6 +189,14 @@ def test_data_like_the_papers_have_its_figures_by_kind_of_model() -> None:
 def test_data_that_are_not_there_have_the_figures_of_the_paper() -> None:
     first = printed_table("ml-20m").rows[0]
     assert first == ["FM", "0.8002 ± 0.0008", "5.45M", "1.00", "1.00"]
+
+
+def test_what_is_missing_is_told_with_what_stands_in_and_the_way_to_get_it() -> None:
+    ours = Found(SETS["ml-1m"], SETS["ml-1m"].choices[0], ())
+    assert missing({"ml-1m": ours, "ml-10m": None, "ml-20m": None}) == [
+        ("ML-10M", "nothing; in its place MovieLens 1M", SETS["ml-10m"].get),
+        ("ML-20M", "nothing", SETS["ml-20m"].get),
+    ]
 
 
 def test_a_tiny_interval_is_not_written_as_none() -> None:
