@@ -36,7 +36,7 @@ BUDGET = Budget(
 MODELS: dict[str, dict[str, tuple[str, ...]]] = {
     "table3": {"ml-latest-small": ("fm-32", "rafm-8-32")}
 }
-KILLS = 3
+KILLS = 2
 TIMED = ("second", "written_at", "peak_memory")
 
 
