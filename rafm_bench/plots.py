@@ -41,9 +41,9 @@ UNSEEN_AT = -0.9
 """Where the bar of features never seen in training stands, left of count 1."""
 
 
-def frequency_plot(summary: DataSummary) -> Figure:
+def frequency_plot(summary: DataSummary, size: tuple[float, float] = WIDE) -> Figure:
     """Draw how many features are seen how often, and which rank they carry (Fig. 1)."""
-    figure, axes = canvas(WIDE)
+    figure, axes = canvas(size)
     bins = summary.frequencies
     axes.bar(
         [UNSEEN_AT, *(index + 0.5 for index in range(len(bins) - 1))],

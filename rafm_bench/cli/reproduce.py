@@ -73,7 +73,8 @@ def command(
 ) -> None:
     """Run experiments of the RaFM paper again, and tell what came of each claim.
 
-    REPORT gets report.md, report.html and results.parquet, with a row for each run.
+    REPORT gets report.html, report.md with figures/, and results.parquet, which has a
+    row for each run. The same command again draws the report anew, without training.
     Stopped by Ctrl-C or a kill, the same command goes on, in the middle of a run too.
     What is not in DIR is named, with the way to get it.
     """

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from rafm_bench.canvas import COLORS, MUTED, STYLE, canvas, minor_short, short
+from rafm_bench.reproduce.paper import BIG_FM, SMALL_RAFM
 from rafm_bench.reproduce.regimes import BOUNDS, LEVELS
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+    from rafm_bench.reproduce.block import Block
     from rafm_bench.reproduce.figures import Point
     from rafm_bench.reproduce.results import Interval
-    from rafm_bench.reproduce.tables import Block
 
 
 def regimes_plot(found: Sequence[dict[str, Any]]) -> Figure:
@@ -40,7 +41,7 @@ def regimes_plot(found: Sequence[dict[str, Any]]) -> Figure:
             )
         panel.set_xscale("log")
         panel.set_xticks(LEVELS, [str(m) for m in LEVELS])
-        panel.xaxis.set_minor_formatter(NullFormatter())
+        panel.xaxis.set_minor_locator(NullLocator())
         panel.set_title(f"{ranks} D_k, {sets} |F_k|", fontsize=9.5)
         panel.set_xlabel("m, rank levels")
     panels[0].set_ylabel("times that of m = 1")
@@ -75,7 +76,7 @@ def ranks_plot(block: Block, protocol: str) -> Figure:
             axes.plot([], [], "o", color=color, label=label)
     axes.set_xscale("log")
     axes.set_xticks([32, 64, 128, 256, 512], ["32", "64", "128", "256", "512"])
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("rank")
     axes.set_ylabel("test log loss (lower is better)")
     axes.legend(fontsize=9)
@@ -91,13 +92,15 @@ def sparse_plot(points: Sequence[Point]) -> Figure:
             p.label for p in points if p.label.split()[0] == kind
         ):
             own = sorted((p for p in points if p.label == label), key=lambda p: p.size)
-            axes.plot(
+            axes.errorbar(
                 [p.size for p in own],
                 [p.auc.mean for p in own],
+                [p.auc.half or 0.0 for p in own],
                 color=color,
                 marker="o",
                 markersize=5,
                 linewidth=1.2,
+                elinewidth=0.6,
             )
             if kind == "FM":
                 at = (own[-1].size, own[-1].auc.mean)
@@ -106,6 +109,8 @@ def sparse_plot(points: Sequence[Point]) -> Figure:
                     color=color, fontsize=9,
                 )  # fmt: skip
         axes.plot([], [], "o-", color=color, label=kind)
+    for size in (SMALL_RAFM, BIG_FM):
+        axes.axvline(size, color=MUTED, linewidth=1, linestyle=":")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(short))
     axes.xaxis.set_minor_formatter(FuncFormatter(minor_short))

@@ -33,8 +33,10 @@ class Interval:
 
     def __str__(self) -> str:
         """Write it as 0.1234 ± 0.0012."""
-        around = "" if self.half is None else f" ± {self.half:.4f}"
-        return f"{self.mean:.4f}{around}"
+        if self.half is None:
+            return f"{self.mean:.4f}"
+        around = "<0.0001" if 0 < self.half < 0.00005 else f"{self.half:.4f}"
+        return f"{self.mean:.4f} ± {around}"
 
     @property
     def low(self) -> float:
@@ -95,6 +97,12 @@ class Outcome:
     def auc(self) -> Interval | None:
         """Return the test AUC, as the protocol measures it."""
         return self.interval("test_auc")
+
+    @property
+    def was_cut(self) -> bool:
+        """Tell whether most runs were best at the last epoch that they could have."""
+        n_cut = sum(row["best_epoch"] >= row["epochs"] for row in self.rows)
+        return bool(2 * n_cut > len(self.rows))
 
     @property
     def n_parameters(self) -> int | None:

@@ -10,21 +10,24 @@ if TYPE_CHECKING:
     from rafm_bench.reproduce.verdicts import Verdict
 
 
+class Beside(NamedTuple):
+    """A figure of ours, and what the paper prints for it; empty where it does not."""
+
+    ours: str
+    printed: str
+
+    def __str__(self) -> str:
+        """Write the paper's in brackets."""
+        return f"{self.ours} ({self.printed})" if self.printed else self.ours
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of texts; the first two columns are words, the others figures."""
+    """A table of texts; the first `n_words` columns are words, the others figures."""
 
     header: list[str]
-    rows: list[list[str]]
-
-
-class Tally(NamedTuple):
-    """How many claims of a part came out how."""
-
-    part: str
-    reproduced: int
-    not_reproduced: int
-    not_testable: int
+    rows: list[list[str | Beside]]
+    n_words: int = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,8 @@ SETS = {
                 ),
             ),
             "rafm-bench fetch ml-10m, into DIR/ml-10m, gives tags that stand in; the "
-            "paper's own ml-tag.*.libfm go into DIR/ml-tag",
+            "paper's own ml-tag.*.libfm, as of github.com/hexiangnan/"
+            "attentional_factorization_machine, go into DIR/ml-tag",
         ),
         DataSet(
             "ml-10m",
@@ -150,7 +151,7 @@ SETS = {
             "amazon-movies",
             "Amazon movies",
             (Choice("papers", "amazon", ("amazon/movies.txt",), "all its reviews"),),
-            "movies.txt.gz of snap.stanford.edu/data/web-Movies.html into DIR/amazon",
+            "rafm-bench fetch amazon-movies --out DIR/amazon",
         ),
         DataSet(
             "ml-1m",

@@ -2,83 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rafm_bench.reproduce.cells import S_CELLS, Cell
-from rafm_bench.reproduce.paper import NOT_REBUILT, PAPER, Printed
-from rafm_bench.reproduce.results import outcome
-from rafm_bench.reproduce.section import Section, Table
-from rafm_bench.reproduce.verdicts import (
-    OPEN,
-    Verdict,
-    beats,
-    judge_at_most,
-    judge_better,
-    judge_less,
+from rafm_bench.reproduce.cells import MODELS
+from rafm_bench.reproduce.judges import judge_block
+from rafm_bench.reproduce.paper import (
+    NOT_REBUILT,
+    PAPER,
+    SIZES,
+    Printed,
+    printed_as,
+    printed_for,
 )
+from rafm_bench.reproduce.section import Beside, Section, Table
+from rafm_bench.reproduce.sets import SETS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from rafm_bench.reproduce.block import Block
     from rafm_bench.reproduce.results import Interval, Outcome
-    from rafm_bench.reproduce.sets import Found
-    from rafm_bench.reproduce.work import Place
+    from rafm_datasets import PreparedData
 
-WANTED = 0.130
-"""The log loss that RaFM is to have on Frappe under the clean protocol."""
-PROTOCOLS = ("paper", "clean")
-EQUAL = {
-    "rafm-64-256": {"clean": "fm-94", "paper": "fm-130"},
-    "rafm-128-256": {"clean": "fm-152"},
+NOTHING = Printed(0.0)
+OURS_ALONE = {
+    "frappe": "Not in the paper: RaFM 128,256, and FM 94, 130 and 152, which have as "
+    "many parameters as a RaFM."
 }
-"""On Frappe the FM with as many parameters, by protocol."""
+MILLION = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """The cells of an experiment on a data set, by model and protocol."""
-
-    experiment: str
-    found: Found
-    outcomes: dict[tuple[str, str], Outcome]
-    measure: str
-
-    @property
-    def models(self) -> list[str]:
-        """Return the models in the order of the table."""
-        return list(dict.fromkeys(model for model, _ in self.outcomes))
-
-    @property
-    def protocols(self) -> list[str]:
-        """Return the protocols that were run, the paper's first."""
-        run = {protocol for _, protocol in self.outcomes}
-        return [one for one in PROTOCOLS if one in run]
-
-    def where(self, protocol: str) -> str:
-        """Name data and protocol."""
-        data = self.found.data_set.title
-        kind = self.found.choice.kind
-        return f"{data}{'' if kind in ('papers', 'near') else f' ({kind})'}, {protocol}"
-
-
-def read_block(
-    experiment: str, found: Found, cells: Sequence[Cell], place: Place
-) -> Block:
-    """Read the results of cells."""
-    outcomes: dict[tuple[str, str], Outcome] = {
-        (cell.model, cell.protocol): outcome(cell, place) for cell in cells
-    }
-    return Block(experiment, found, outcomes, cells[0].model)
-
-
-def block_section(block: Block) -> Section:
+def block_section(block: Block, data: PreparedData) -> Section:
     """Return table, verdicts and remarks of an experiment on a data set."""
     name = block.found.data_set.name
-    verdicts = [one for p in block.protocols for one in _verdicts(block, p)]
-    if block.found.choice.kind == "sample":
-        verdicts = [_of_sample(block)]
-    notes = [NOT_REBUILT[name]] if name in NOT_REBUILT and name in PAPER else []
+    notes = [told[name] for told in (OURS_ALONE, NOT_REBUILT) if name in told]
     notes += [
         f"{one.cell.label}, {one.cell.protocol}: {error}"
         for one in block.outcomes.values()
@@ -86,27 +41,51 @@ def block_section(block: Block) -> Section:
     ]
     return Section(
         block.found.data_set.title,
-        f"{block.found.told[0].upper()}{block.found.told[1:]}.",
+        f"{block.found.told[0].upper()}{block.found.told[1:]}. {_sizes(name, data)}",
         tables=[_table(block)],
-        verdicts=verdicts,
+        verdicts=judge_block(block),
         notes=notes,
     )
 
 
-def _of_sample(block: Block) -> Verdict:
-    title = block.found.data_set.title
-    why = "a sample of some thousand rows cannot tell models apart"
-    claim = f"RaFM is better than its rivals on {title}"
-    return Verdict(claim, OPEN, f"{title} (sample)", why)
+def printed_table(name: str) -> Table:
+    """Return what the paper prints for a data set that is not there."""
+    rows: list[list[str | Beside]] = [
+        [
+            MODELS[model.partition("-")[0]],
+            _around(one.loss, one.loss_around),
+            one.parameters,
+            _times(one.train_time),
+            _times(one.test_time),
+        ]
+        for model, one in PAPER[name].items()
+    ]
+    header = ["as printed", "RMSE", "parameters", "train time", "test time"]
+    return Table(header, rows, n_words=1)
+
+
+def _sizes(name: str, data: PreparedData) -> str:
+    """Say how large the data are, and how large the paper's."""
+    rows = " / ".join(f"{data.rows(one):,}" for one in ("train", "valid", "test"))
+    told = f"Rows of training / validation / test: {rows}; {data.n_features:,} features"
+    other = printed_as(name)
+    if other not in SIZES:
+        return f"{told}."
+    *counts, n_features = SIZES[other]
+    theirs = " / ".join(f"{count:,}" for count in counts)
+    told = f"{told} (the paper's {SETS[other].title}: {theirs}; {n_features:,})."
+    if other != name:
+        told += f" What the paper prints for {SETS[other].title} stands beside ours."
+    return told
 
 
 def _table(block: Block) -> Table:
     is_ratings = any(one.loss_name == "rmse" for one in block.outcomes.values())
     loss = "RMSE" if is_ratings else "log loss"
-    auc = [] if is_ratings else ["AUC (printed)"]
-    header = ["model", "protocol", f"{loss} (printed)", *auc]
-    header += ["all rows", "clean - paper", "parameters (printed)"]
-    header += ["train time (printed)", "test time (printed)", "rate", "L2", "seeds"]
+    fm = block.outcomes[block.measure, block.protocols[0]].cell.label
+    header = ["model", "protocol", loss, *([] if is_ratings else ["AUC"])]
+    header += ["all rows", "clean - paper", f"to {fm}", "parameters"]
+    header += ["train time", "test time", "rate", "L2", "best epoch"]
     rows = [
         _row(block, model, protocol, is_ratings=is_ratings)
         for model in block.models
@@ -116,34 +95,54 @@ def _table(block: Block) -> Table:
     return Table(header, rows)
 
 
-def _row(block: Block, model: str, protocol: str, *, is_ratings: bool) -> list[str]:
+def _row(
+    block: Block, model: str, protocol: str, *, is_ratings: bool
+) -> list[str | Beside]:
     found = block.outcomes[model, protocol]
-    measure = block.outcomes[block.measure, protocol]
-    printed = PAPER.get(block.found.data_set.name, {}).get(model, Printed(0.0))
-    aucs = [] if is_ratings else [_beside(_text(found.auc), _figure(printed.auc))]
+    fm = block.outcomes[block.measure, protocol]
+    name = block.found.data_set.name
+    printed = printed_for(name, model) or NOTHING
+    theirs = printed_for(name, block.measure) or NOTHING
+    auc = _beside(_text(found.auc), _around(printed.auc, printed.auc_around))
     return [
         found.cell.label,
         protocol,
-        _beside(_text(found.loss), _figure(printed.loss or None)),
-        *aucs,
+        _beside(_text(found.loss), _around(printed.loss, printed.loss_around)),
+        *([] if is_ratings else [auc]),
         _figure(found.mean(f"all_{found.loss_name}")) if protocol == "paper" else "",
         _gap(block, model) if protocol == "clean" else "",
-        _beside(_millions(found.n_parameters), printed.parameters),
-        _beside(_ratio(found, measure, "train_seconds"), _times(printed.train_time)),
-        _beside(_ratio(found, measure, "score_seconds"), _times(printed.test_time)),
+        ""
+        if model == block.measure
+        else _beside(
+            _change(_mean(found.loss), _mean(fm.loss)),
+            _change(printed.loss, theirs.loss) if printed.loss else "",
+        ),
+        _beside(_count(found.n_parameters), printed.parameters),
+        _beside(_ratio(found, fm, "train_seconds"), _times(printed.train_time)),
+        _beside(_ratio(found, fm, "score_seconds"), _times(printed.test_time)),
         *_options(found),
     ]
 
 
-def _options(found: Outcome) -> list[str]:
+def _options(found: Outcome) -> list[str | Beside]:
     if not found.rows:
-        return ["-", "-", "0"]
+        return ["-", "-", "-"]
     row = found.rows[0]
-    return [f"{row['learning_rate']:g}", f"{row['l2']:g}", f"{len(found.rows)}"]
+    best = [one["best_epoch"] for one in found.rows]
+    told = "-".join(f"{epoch}" for epoch in sorted({min(best), max(best)}))
+    return [
+        _option(row["learning_rate"]),
+        _option(row["l2"]),
+        f"{told} of {row['epochs']}",
+    ]
 
 
-def _beside(ours: str, printed: str) -> str:
-    return f"{ours} ({printed})" if printed else ours
+def _option(value: float) -> str:
+    return f"{value:g}".replace("e-0", "e-")
+
+
+def _beside(ours: str, printed: str) -> Beside:
+    return Beside(ours, printed)
 
 
 def _gap(block: Block, model: str) -> str:
@@ -155,112 +154,36 @@ def _gap(block: Block, model: str) -> str:
     return f"{clean.mean - paper.mean:+.4f}"
 
 
-def _verdicts(block: Block, protocol: str) -> list[Verdict]:
-    of = {m: one for (m, p), one in block.outcomes.items() if p == protocol}
-    where, fm = block.where(protocol), of[block.measure]
-    if block.experiment == "table2":
-        return _verdicts_of_s(of, where)
-    if block.experiment == "fig3":
-        return _verdicts_of_ranks(of, where)
-    rafm = next(one for model, one in of.items() if model.startswith("rafm"))
-    verdicts = []
-    for model, rival in of.items():
-        if model == block.measure or model.split("-")[0] in ("difacto", "mrma"):
-            claim = f"RaFM is better than {rival.cell.label}"
-            verdicts += beats(claim, where, rafm, rival)
-    verdicts += _costs(rafm, fm, where)
-    if block.found.data_set.name == "frappe":
-        verdicts += _verdicts_of_frappe(of, where, protocol)
-    return verdicts
+def _mean(found: Interval | None) -> float | None:
+    return None if found is None else found.mean
 
 
-def _costs(ours: Outcome, fm: Outcome, where: str) -> list[Verdict]:
-    name, other = ours.cell.label, fm.cell.label
-    return [
-        judge_less(
-            f"{name} has fewer parameters than {other}",
-            where,
-            ours.n_parameters,
-            fm.n_parameters,
-            "parameters",
-        ),
-        judge_less(
-            f"{name} trains faster than {other}",
-            where,
-            ours.least("train_seconds"),
-            fm.least("train_seconds"),
-            "seconds an epoch",
-        ),
-    ]
-
-
-def _verdicts_of_frappe(
-    of: dict[str, Outcome], where: str, protocol: str
-) -> list[Verdict]:
-    verdicts = []
-    for model, rivals in EQUAL.items():
-        rival = of.get(rivals.get(protocol, ""))
-        if rival is not None and rival.n_parameters and of[model].n_parameters:
-            ratio = (of[model].n_parameters or 0) / rival.n_parameters
-            claim = (
-                f"{of[model].cell.label} is better than {rival.cell.label}, of equal "
-                f"parameters ({ratio:.2f} times as many),"
-            )
-            verdicts += beats(claim, where, of[model], rival)
-    if protocol == "clean":
-        rafm = [one for model, one in of.items() if model.startswith("rafm")]
-        best = min(rafm, key=lambda one: one.mean("valid_log_loss") or 1.0)
-        claim = f"RaFM has a log loss of at most {WANTED:.3f} (an aim of this program)"
-        verdicts.append(
-            judge_at_most(f"{claim}: {best.cell.label}", where, best.loss, WANTED)
-        )
-    return verdicts
-
-
-def _verdicts_of_s(of: dict[str, Outcome], where: str) -> list[Verdict]:
-    fm, verdicts = of["fm-512"], []
-    for name in S_CELLS:
-        ours = of[name]
-        claim = f"{ours.cell.label} is better than FM 512"
-        verdicts += beats(claim, where, ours, fm)[:1]
-        verdicts += _costs(ours, fm, where)[: 1 if name == "rafm-s4" else 2]
-    return verdicts
-
-
-def _verdicts_of_ranks(of: dict[str, Outcome], where: str) -> list[Verdict]:
-    rafm = of["rafm-s1"]
-    fms = [one for model, one in of.items() if model.startswith("fm") and one.loss]
-    if not fms:
-        return []
-    best = min(fms, key=lambda one: one.mean("valid_log_loss") or 1.0)
-    claim = f"RaFM 32,512 is better than FM of any rank (the best: {best.cell.label})"
-    low = rafm.interval("level_1_log_loss")
-    return [
-        *beats(claim, where, rafm, best)[:1],
-        judge_better(
-            "RaFM-low (B_11, rank 32) is better than FM 32 in log loss",
-            where,
-            low,
-            of["fm-32"].interval("all_log_loss"),
-            "lower",
-        ),
-    ]
+def _change(ours: float | None, theirs: float | None) -> str:
+    if not ours or not theirs:
+        return "-"
+    return f"{100 * (ours / theirs - 1):+.1f} %"
 
 
 def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
+def _around(value: float | None, around: float | None) -> str:
+    return _figure(value or None) + (f" ± {around:.4f}" if around else "")
+
+
 def _text(found: Interval | None) -> str:
     return "-" if found is None else str(found)
 
 
-def _millions(count: int | None) -> str:
-    return "-" if count is None else f"{count / 1e6:.3f}M"
+def _count(count: int | None) -> str:
+    if count is None:
+        return "-"
+    return f"{count / 1e6:.3f}M" if count >= MILLION / 10 else f"{count / 1e3:.1f}k"
 
 
 def _times(value: float | None) -> str:
-    return "" if value is None else f"{value:g}"
+    return "" if value is None else f"{value:.2f}"
 
 
 def _ratio(found: Outcome, measure: Outcome, column: str) -> str:

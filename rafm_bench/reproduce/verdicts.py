@@ -14,12 +14,25 @@ OPEN: Result = "not testable here"
 
 
 class Verdict(NamedTuple):
-    """A claim, what became of it, on which data under which protocol, and why."""
+    """A claim, what became of it, on which data under which protocol, and why.
+
+    Attributes
+    ----------
+    kind : what claims of a kind have in common, whatever data and models they are on
+    protocol : under which it was tested; empty where there is but one way
+    contrary : the intervals are apart the other way round
+    """
 
     claim: str
     result: Result
     where: str
     why: str
+    kind: str = ""
+    protocol: str = ""
+    contrary: bool = False
+
+
+ON_ABSENT = "RaFM is better than its rivals, on data absent or but a sample"
 
 
 def judge_better(
@@ -35,7 +48,8 @@ def judge_better(
     if low.high < high.low:
         return Verdict(claim, YES, where, f"{told}: the intervals do not overlap")
     if high.high < low.low:
-        return Verdict(claim, NO, where, f"{told}: it is the other way round")
+        why = f"{told}: it is the other way round"
+        return Verdict(claim, NO, where, why, contrary=True)
     return Verdict(claim, NO, where, f"{told}: the intervals overlap")
 
 
@@ -61,12 +75,23 @@ def judge_less(
     return Verdict(claim, result, where, f"{ours / theirs:.2f} times the {unit}")
 
 
-def beats(claim: str, where: str, ours: Outcome, theirs: Outcome) -> list[Verdict]:
+def beats(
+    claim: str, where: str, ours: Outcome, theirs: Outcome, kind: str
+) -> list[Verdict]:
     """Judge that a cell has less loss than another and, for clicks, more AUC."""
     word = "RMSE" if ours.loss_name == "rmse" else "log loss"
-    told = [judge_better(f"{claim} in {word}", where, ours.loss, theirs.loss, "lower")]
+    loss = judge_better(f"{claim} in {word}", where, ours.loss, theirs.loss, "lower")
+    told = [_with_cut(loss, ours, theirs)._replace(kind=f"{kind} in loss")]
     if ours.auc is not None:
-        told.append(
-            judge_better(f"{claim} in AUC", where, ours.auc, theirs.auc, "higher")
-        )
+        auc = judge_better(f"{claim} in AUC", where, ours.auc, theirs.auc, "higher")
+        told.append(_with_cut(auc, ours, theirs)._replace(kind=f"{kind} in AUC"))
     return told
+
+
+def _with_cut(verdict: Verdict, *outcomes: Outcome) -> Verdict:
+    """Add which of the models were still getting better when their epochs ended."""
+    cut = [one.cell.label for one in outcomes if one.was_cut]
+    if not cut:
+        return verdict
+    why = f"{verdict.why}; {' and '.join(cut)} still got better at the last epoch"
+    return verdict._replace(why=why)

@@ -20,23 +20,19 @@ from rafm_bench.errors import Diverged
 from rafm_bench.evaluate import evaluate
 from rafm_bench.fingerprint import config_fingerprint
 from rafm_bench.job import TASK_LOSS
-from rafm_bench.meter import Meter
 from rafm_bench.metrics import spoken
-from rafm_bench.model_file import load_model
+from rafm_bench.reproduce.bound import measure_levels
 from rafm_bench.reproduce.budget import fit_blocks
 from rafm_bench.resume import resume
 from rafm_bench.run import MODEL, RESULT, is_unfinished
-from rafm_bench.scoring import CHUNK_ROWS, chunks_of
 from rafm_bench.search import best_row, make_search
 from rafm_bench.store import Row, put_row, read_store, row_of_failure, row_of_run
 from rafm_bench.train import train
 from rafm_bench.tune import tune
-from rafm_kernels import load_backend
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rafm_bench.metrics import Metrics
     from rafm_bench.progress import Reporter
     from rafm_bench.reproduce.budget import Budget
     from rafm_bench.reproduce.cells import Cell
@@ -179,34 +175,15 @@ def _run(
 def measured(run: Run, data: PreparedData, report: Reporter) -> Row:
     """Measure what a run's own result does not hold.
 
-    `all_*` are metrics of all test rows; `level_K_*` those of B_1K of RaFM; seconds
+    `all_*` are metrics of all test rows; of RaFM's levels see `measure_levels`; seconds
     are the least of a run's epochs, of a pass and of a validation.
     """
     whole = evaluate(run, data.folder, "test", report).metrics
-    levels = level_metrics(run, data) if run.config.model == "rafm" else []
+    levels = measure_levels(run, data) if run.config.model == "rafm" else {}
     epochs = run.result.epochs
     return {
         **{f"all_{name}": value for name, value in whole.items()},
-        **{
-            f"level_{number}_{name}": value
-            for number, metrics in enumerate(levels, start=1)
-            for name, value in metrics.items()
-            if name in ("log_loss", "auc", "rmse")
-        },
+        **levels,
         "train_seconds": min(epoch.seconds for epoch in epochs),
         "score_seconds": min(epoch.valid_seconds for epoch in epochs),
     }
-
-
-def level_metrics(run: Run, data: PreparedData) -> list[Metrics]:
-    """Measure every B_1k of a run on the test split, k = 1..m."""
-    saved = load_model(run.folder / MODEL)
-    backend = load_backend(run.config.backend)
-    meters = [Meter(saved.model.loss) for _ in saved.model.layout.rank_dims]
-    for batch in chunks_of(saved.model, data, "test", CHUNK_ROWS):
-        scores = backend.level_scores(
-            saved.model, saved.parameters, batch, run.config.threads
-        )
-        for meter, own in zip(meters, scores, strict=True):
-            meter.add(own, batch.labels)
-    return [meter.metrics("test") for meter in meters]

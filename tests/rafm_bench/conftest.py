@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import signal
 from typing import TYPE_CHECKING
 
@@ -95,3 +96,19 @@ def rafm_run(click_data: PreparedData, tmp_path_factory: pytest.TempPathFactory)
     config = TrainConfig(ranks=(2, 8, 16), epochs=4, batch_size=64, seed=3)
     out = tmp_path_factory.mktemp("runs") / "rafm"
     return train(config, click_data, out, Silent())
+
+
+@pytest.fixture
+def raw_ratings(tmp_path: Path) -> Path:
+    """Write the ratings of MovieLens latest-small, made up, packed."""
+    generator = np.random.default_rng(0)
+    pairs = generator.choice(40 * 60, 600, replace=False)
+    lines = [
+        f"{pair // 60 + 1},{pair % 60 + 1},{generator.integers(1, 11) / 2},1141391873"
+        for pair in pairs
+    ]
+    text = "\r\n".join(["userId,movieId,rating,timestamp", *lines]) + "\r\n"
+    folder = tmp_path / "raw" / "ml-latest-small"
+    folder.mkdir(parents=True)
+    (folder / "ratings.csv.gz").write_bytes(gzip.compress(text.encode()))
+    return tmp_path / "raw"
