@@ -30,16 +30,16 @@ def transpose(by_entry, batch, start, n_rows, work):
     """
     first = batch.indptr[start]
     last = batch.indptr[start + n_rows]
-    n = 0
+    n = np.int32(0)
     for e in range(first, last):
         i = batch.ids[e]
+        work.distinct[n] = i  # stays if i is new; to tell by a branch would be to guess
+        work.starts[n + 1] = 0
         f = work.place[i]
-        if f < 0:
-            f = np.int32(n)
-            work.place[i] = f
-            work.distinct[f] = i
-            work.starts[f + 1] = 0
-            n += 1
+        new = f >> np.int32(31)  # all bits if i has no place, which is -1
+        f = (f & ~new) | (n & new)
+        n -= new
+        work.place[i] = f
         work.number[e - first] = f
         work.starts[f + 1] += 1
     work.starts[0] = 0

@@ -170,23 +170,32 @@ for _symbol, _method in (
     _arithmetic(_symbol, _method)
 
 
-@intrinsic(prefer_literal=False)
-def prefetch(typing: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache line of array[index], to be read soon."""
+def _prefetch(locality: int) -> Any:
+    """Make the function that asks for a cache line; LLVM's `locality` says how near."""
 
-    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        at = _pointer(context, builder, array, args[0], args[1])
-        byte = ir.IntType(8).as_pointer()
-        word = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        function = cgutils.get_or_insert_function(
-            builder.module, kind, "llvm.prefetch.p0"
-        )
-        facts = [ir.Constant(word, k) for k in (0, 3, 1)]  # read, keep near, data
-        builder.call(function, [builder.bitcast(at, byte), *facts])
-        return context.get_dummy_value()
+    @intrinsic(prefer_literal=False)
+    def ask(typing: Any, array: Any, index: Any) -> Any:
+        def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            at = _pointer(context, builder, array, args[0], args[1])
+            byte = ir.IntType(8).as_pointer()
+            word = ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+            function = cgutils.get_or_insert_function(
+                builder.module, kind, "llvm.prefetch.p0"
+            )
+            facts = [ir.Constant(word, k) for k in (0, locality, 1)]  # read, how, data
+            builder.call(function, [builder.bitcast(at, byte), *facts])
+            return context.get_dummy_value()
 
-    return types.void(array, types.intp), lower
+        return types.void(array, types.intp), lower
+
+    return ask
+
+
+# Ask for the cache line of array[index], to be read soon: `prefetch` into the first
+# cache, for one line of a few; `prefetch_l2` into the second, for long rows, which the
+# first has neither the room to hold nor enough requests under way to fetch.
+prefetch, prefetch_l2 = _prefetch(3), _prefetch(2)
 
 
 def _bound(name: str) -> Any:
@@ -238,9 +247,9 @@ smaller, larger = _bound("minnum"), _bound("maxnum")
 
 @jit
 def fetch_row(array, at, dim):
-    """Ask for the cache lines of array[at : at + dim]."""
+    """Ask for the cache lines of array[at : at + dim], all to be read soon."""
     per_line = 64 // array.itemsize
     d = 0
     while d < dim:
-        prefetch(array, at + d)
+        prefetch_l2(array, at + d)
         d += per_line

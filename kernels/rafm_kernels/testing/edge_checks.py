@@ -11,6 +11,7 @@ from rafm_kernels import (
     Optimizer,
     init_parameters,
     init_state,
+    load_backend,
     make_batch,
     make_model,
     tables,
@@ -74,6 +75,36 @@ def check_l2_leaves_vectors_for_fields_that_no_row_holds(backend, key, batch_siz
     after = tables(parameters, model.layout)[0].reshape(3, 3, 4)
     moved = np.argwhere((after != before).all(axis=2)).tolist()
     assert_equal(moved, [[0, 1], [1, 0]], "vectors that moved")
+
+
+@over("key", ["ffm"])
+@over("rank", [4, 6])
+@over("name", ["sgd", "adagrad"])
+def check_rows_of_many_fields_agree_with_the_reference(backend, key, name, rank):
+    """Rows of 0 to 13 fields, in their order, so that runs of them have gaps."""
+    n_fields = 13
+    model = make_model(
+        "ffm", [9] * 3 * n_fields, (rank,), loss="log", n_fields=n_fields
+    )
+    rng = np.random.default_rng(1)
+    held = rng.random((40, n_fields)) < np.linspace(0, 1, 40)[:, None]
+    fields = np.nonzero(held)[1]
+    ids = fields * 3 + rng.integers(0, 3, len(fields))
+    batch = make_batch(
+        np.concatenate([[0], held.sum(axis=1).cumsum()]),
+        ids,
+        rng.integers(0, 2, 40),
+        rng.normal(1, 0.5, len(ids)),
+        fields,
+        n_features=3 * n_fields,
+    )
+    optimizer = Optimizer(name, 0.1, l2=1e-3)
+    tables_of = []
+    for side in (load_backend("numpy"), backend):
+        parameters = init_parameters(model, 0, "float64")
+        side.train(model, init_state(model, optimizer, parameters), optimizer, batch, 1)
+        tables_of.append(parameters.embeddings)
+    assert_close(tables_of[1], tables_of[0], 1e-10, "embeddings")
 
 
 @over(
