@@ -410,6 +410,18 @@ def test_a_wrong_number_in_libfm_text_is_found_by_its_line(
         ({"about": None}, "has no array 'about'"),
         ({"about": np.array("{}")}, "array 'about' does not describe a model"),
         ({"features": np.zeros(3, np.int32)}, "must name each of the"),
+        (
+            {"features": np.arange(100.0)},
+            "once, as whole numbers, got float64.100.; exp",
+        ),
+        ({"features": np.array(["0", "1"])}, "once, as whole numbers, got <U1.2.; exp"),
+        ({"features": np.array(0)}, "must name each of the"),
+        ({"features": np.array([[0, 1]])}, "must name each of the"),
+        ({"linear": np.array(1.0)}, "must name each of the 1 features once"),
+        (
+            {"linear": np.ones((1, 1)), "features": np.array([0])},
+            r"'linear' must have shape",
+        ),
         ({"embeddings.1": np.zeros((2, 2))}, r"'embeddings\.1' must have shape"),
     ],
 )
