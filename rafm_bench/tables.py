@@ -214,7 +214,8 @@ def _verdict(check: BackendCheck) -> str:
     if check.name == REFERENCE:
         return "is the reference"
     words = "agrees to" if check.agrees else "DIFFERS by"
-    return f"{words} {check.difference:.0e}"
+    refused = f"; has no {', '.join(check.refused)}" if check.refused else ""
+    return f"{words} {check.difference:.0e} in {', '.join(check.models)}{refused}"
 
 
 def show_notes(notes: Sequence[str], console: Console) -> None:
