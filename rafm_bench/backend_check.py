@@ -13,7 +13,6 @@ from rafm_kernels import (
     Backend,
     Batch,
     Model,
-    ModelName,
     Optimizer,
     backend_names,
     init_parameters,
