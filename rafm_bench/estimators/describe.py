@@ -38,7 +38,7 @@ max_epochs : int, default=20
     Passes over the rows, at most.
 early_stopping : bool, default=False
     Keep some rows for validation, stop when the loss on them no longer falls, and take
-    the best pass.
+    the best pass. Features, ranks and counts are those of the other rows.
 validation_fraction : float, default=0.1
     Share of the rows that `early_stopping` keeps.
 n_iter_no_change : int, default=2
@@ -82,7 +82,10 @@ of very different sizes. Of a data frame (pandas, Polars), each column is a fiel
 each distinct value in it a feature: strings, integers, booleans, dates and categories
 alike, a missing value as one more; only columns of floats are numbers. A value that
 training has not seen contributes nothing to a prediction. Categories are compared as
-text.
+text, times alike in every unit.
+
+Numbers are rounded to float32. One that is too large for it is refused; one that is too
+small, below 1e-45, is 0.
 
 After the first call of `partial_fit` features and ranks stay as they are: a column that
 had only zeros has the lowest rank and learns later; a new value of a field is ignored.

@@ -51,7 +51,8 @@ class BinaryClassifier(ClassifierMixin, FactorizationMachine):
     ) -> Any:
         """Make one pass over some rows, going on from what is learned already.
 
-        A call that fails leaves the estimator with what it had learned before.
+        It trains a copy, so that a call that fails leaves what was learned before; many
+        rows in a call make up for the copying of a large model.
 
         The first call fixes the features and their ranks by its own counts.
 
@@ -168,7 +169,8 @@ class Regressor(RegressorMixin, FactorizationMachine):
     def partial_fit(self, X: Any, y: ArrayLike) -> Any:
         """Make one pass over some rows, going on from what is learned already.
 
-        A call that fails leaves the estimator with what it had learned before.
+        It trains a copy, so that a call that fails leaves what was learned before; many
+        rows in a call make up for the copying of a large model.
 
         The first call fixes the features and their ranks by its own counts, and what
         the target is scaled by.
