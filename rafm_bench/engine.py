@@ -142,11 +142,17 @@ def rows_of_chunk(batch_size: int) -> int:
     return max(1, CHUNK_ROWS // batch_size) * batch_size
 
 
-def diverged(job: Job, epoch: int, step: int) -> Diverged:
-    """Return the error of a loss or weight that is not finite at a step, from 1."""
+def diverged(job: Job, epoch: int, step: int, *, found_later: bool = False) -> Diverged:
+    """Return the error of a loss or weight that is not finite at a step, from 1.
+
+    `found_later`: a weight was seen after the step, of which an earlier one spoilt it.
+    """
     config = job.config
+    what = f"the loss or a weight is not finite at step {step:,}"
+    if found_later:
+        what = f"a weight is not finite, found after step {step:,}"
     return Diverged(
-        f"the loss or a weight is not finite at step {step:,} (epoch {epoch}) with "
+        f"{what} (epoch {epoch}) with "
         f"{config.optimizer} at learning rate {config.learning_rate:g}; try "
         f"--learning-rate {min(0.1, config.learning_rate / 10):g}"
     )

@@ -5,17 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from rafm_bench.blocks import measure_blocks
 from rafm_bench.engine import diverged, open_engine, rows_per_epoch
+from rafm_bench.finite import all_finite
 from rafm_bench.metrics import progressive_metrics, selection_loss, shown
 from rafm_bench.run import Epoch
 from rafm_bench.scoring import Scorer, measure_split
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from rafm_bench.checkpoint import Standing
     from rafm_bench.config import TrainConfig
     from rafm_bench.course import Course
@@ -81,8 +78,8 @@ def _pass(course: Course, engine: Engine, state: TrainState) -> None:
         job.report(stage, standing.rows, n_rows, "rows", f"loss {loss:.4f}")
         course.pause()
         started = time.perf_counter()
-    if not all(_finite(array) for array in state.parameters):
-        raise diverged(job, standing.epoch, int(state.step[0]))
+    if not all_finite(state.parameters):
+        raise diverged(job, standing.epoch, int(state.step[0]), found_later=True)
     standing.passed = True
 
 
@@ -116,11 +113,6 @@ def _measure(course: Course, engine: Engine, state: TrainState, loss: float) -> 
     if engine.scoring is not None:
         now = now._replace(elsewhere=engine.scoring(state))
     return measure(now, job, "valid", f"epoch {course.standing.epoch}, validation")
-
-
-def _finite(array: NDArray[np.floating]) -> bool:
-    """Whether all numbers are finite, without an array of as many answers."""
-    return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))
 
 
 def _summary(epoch: Epoch, *, is_best: bool) -> str:

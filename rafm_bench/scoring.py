@@ -30,6 +30,7 @@ class Scorer(NamedTuple):
     """A model that can score: what a backend's `scores` needs besides rows.
 
     `elsewhere` is what scores a split in place of this process, in the same chunks.
+    `with_levels` asks for the scores of every B_1k too, in a second pass over a chunk.
     """
 
     backend: Backend
@@ -38,13 +39,19 @@ class Scorer(NamedTuple):
     n_threads: int
     reading: Reading = Reading()
     elsewhere: ScoreChunks | None = None
+    with_levels: bool = False
 
 
 class Scored(NamedTuple):
-    """Scores and labels of rows, in the order of the split's files."""
+    """Scores and labels of rows, in the order of the split's files.
+
+    `levels` is float64[n_rows, n_levels], the score of each row by every B_1k, where
+    the scorer was asked for it; the last of a row is its score.
+    """
 
     scores: NDArray[np.float64]
     labels: NDArray[np.float32]
+    levels: NDArray[np.float64] | None = None
 
 
 def chunks_of(
@@ -80,16 +87,26 @@ def check_rows(data: PreparedData, split: str) -> None:
         )
 
 
+def score_batch(scorer: Scorer, batch: Batch) -> Scored:
+    """Score rows in this process."""
+    backend, model, parameters, n_threads, *_ = scorer
+    scores = backend.scores(model, parameters, batch, n_threads)
+    levels = None
+    if scorer.with_levels:
+        levels = backend.level_scores(model, parameters, batch, n_threads).T
+        levels[:, -1] = scores  # which skip levels: equal but for rounding
+    return Scored(scores, batch.labels, levels)
+
+
 def score_chunks(scorer: Scorer, data: PreparedData, split: str) -> Iterator[Scored]:
     """Score a split chunk by chunk; UserError where the data has no such rows."""
     check_rows(data, split)
     if scorer.elsewhere is not None:
         yield from scorer.elsewhere(scorer, data, split)
         return
-    backend, model, parameters, n_threads, reading, _ = scorer
-    for batch in chunks_of(model, data, split, CHUNK_ROWS, reading=reading):
-        scores = backend.scores(model, parameters, batch, n_threads)
-        yield Scored(scores, batch.labels)
+    reading = scorer.reading
+    for batch in chunks_of(scorer.model, data, split, CHUNK_ROWS, reading=reading):
+        yield score_batch(scorer, batch)
 
 
 def score_encoded(
@@ -99,7 +116,7 @@ def score_encoded(
 
     `field_of` is the field of each id of the data, for models that read it from lists.
     """
-    backend, model, parameters, n_threads, *_ = scorer
+    model = scorer.model
     lists = encoded.layout == "lists"
     in_order = np.arange(len(encoded.fields), dtype=np.int32)
     for rows in stream_encoded(encoded, CHUNK_ROWS):
@@ -107,8 +124,7 @@ def score_encoded(
             rows = rows._replace(fields=field_of[rows.ids])
         elif model.name in FIELD_MODELS:
             rows = rows._replace(fields=np.tile(in_order, len(rows.labels)))
-        batch = _batch(rows, model.layout, lists=lists)
-        yield Scored(backend.scores(model, parameters, batch, n_threads), rows.labels)
+        yield score_batch(scorer, _batch(rows, model.layout, lists=lists))
 
 
 def measure_split(
@@ -117,6 +133,20 @@ def measure_split(
     """Score a split chunk by chunk and measure the model's quality on it."""
     meter = Meter(scorer.model.loss)
     for chunk in score_chunks(scorer, data, split):
-        meter.add(*chunk)
+        meter.add(chunk.scores, chunk.labels)
         report(stage, meter.n_rows, data.rows(split), "rows")
     return meter.metrics(split)
+
+
+def measure_levels(
+    scorer: Scorer, data: PreparedData, split: str, report: Reporter, stage: str
+) -> list[Metrics]:
+    """Measure every B_1k, as `measure_split` does the model, which is the last."""
+    model = scorer.model
+    meters = [Meter(model.loss) for _ in range(model.layout.n_levels)]
+    for chunk in score_chunks(scorer._replace(with_levels=True), data, split):
+        assert chunk.levels is not None
+        for meter, scores in zip(meters, chunk.levels.T, strict=True):
+            meter.add(np.ascontiguousarray(scores), chunk.labels)
+        report(stage, meters[0].n_rows, data.rows(split), "rows")
+    return [meter.metrics(split) for meter in meters]

@@ -129,8 +129,12 @@ def show_metrics(evaluation: Evaluation, console: Console) -> None:
     """Print the quality of a run on a split."""
     metrics = shown(evaluation.metrics)
     made = table("split", "rows", *metrics)
-    values = (figure(value) for value in metrics.values())
-    made.add_row(evaluation.split, f"{evaluation.n_rows:,}", *values)
+    rows = {evaluation.split: metrics}
+    for level, measured in enumerate(evaluation.levels or (), start=1):
+        rows[f"{evaluation.split}, level {level}"] = shown(measured)
+    for name, row in rows.items():
+        values = (figure(value) for value in row.values())
+        made.add_row(name, f"{evaluation.n_rows:,}", *values)
     console.print(made)
     show_notes(evaluation.notes, console)
 
@@ -210,7 +214,8 @@ def _verdict(check: BackendCheck) -> str:
     if check.name == REFERENCE:
         return "is the reference"
     words = "agrees to" if check.agrees else "DIFFERS by"
-    return f"{words} {check.difference:.0e}"
+    refused = f"; has no {', '.join(check.refused)}" if check.refused else ""
+    return f"{words} {check.difference:.0e} in {', '.join(check.models)}{refused}"
 
 
 def show_notes(notes: Sequence[str], console: Console) -> None:

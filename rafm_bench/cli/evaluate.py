@@ -24,10 +24,21 @@ Example:
     help="Prepared data [default: what RUN was trained on]",
 )
 @click.option("--split", default="test", show_default=True, help="Split to score.")
+@click.option(
+    "--levels",
+    "with_levels",
+    is_flag=True,
+    help="Measure the model cut off at each level too.",
+)
 @execution_options("workers", "scheduler")
 @json_option
 def command(
-    run: Path, data: Path | None, split: str, as_json: bool, **where: Any
+    run: Path,
+    data: Path | None,
+    split: str,
+    with_levels: bool,
+    as_json: bool,
+    **where: Any,
 ) -> None:
     """Measure a trained model on a split of its data."""
     from rafm_bench import tables
@@ -37,7 +48,9 @@ def command(
     from rafm_bench.run import read_run
 
     with reporter() as report:
-        result = evaluate(read_run(run), data, split, report, Execution(**given(where)))
-    show(
-        result._asdict(), as_json, lambda console: tables.show_metrics(result, console)
-    )
+        opened, at = read_run(run), Execution(**given(where))
+        result = evaluate(opened, data, split, report, at, with_levels=with_levels)
+    told = result._asdict()
+    if not with_levels:
+        del told["levels"]
+    show(told, as_json, lambda console: tables.show_metrics(result, console))

@@ -34,6 +34,12 @@ Examples:
     type=click.Path(path_type=Path),
     help="File to write; one that exists is replaced.",
 )
+@click.option(
+    "--levels",
+    "with_levels",
+    is_flag=True,
+    help="Add level_1 ... level_m: the prediction of the model cut off at each level.",
+)
 @execution_options("workers", "scheduler")
 @json_option
 def command(
@@ -42,13 +48,15 @@ def command(
     data: Path | None,
     split: str | None,
     out: Path,
+    with_levels: bool,
     as_json: bool,
     **where: Any,
 ) -> None:
     """Write a model's predictions for each row of a split, or of encoded rows.
 
     The columns are label, where there are labels, and score: the probability of label
-    1, or the rating. Rows are in the order of the file.
+    1, or the rating. Rows are in the order of the file. The last level of --levels is
+    the score.
     """
     from rafm_bench.evaluate import predict, predict_encoded
     from rafm_bench.execution import Execution
@@ -66,11 +74,11 @@ def command(
     with reporter() as report:
         opened = read_run(run)
         if data is not None and encoded:
-            n_rows = predict_encoded(opened, data, out, report)
+            n_rows = predict_encoded(opened, data, out, report, with_levels=with_levels)
         else:
-            split = split or "test"
+            split, at = split or "test", Execution(**given(where))
             n_rows = predict(
-                opened, data, split, out, report, Execution(**given(where))
+                opened, data, split, out, report, at, with_levels=with_levels
             )
     result = {"file": str(out), "split": split, "n_rows": n_rows}
     show(result, as_json, lambda console: console.print(f"{n_rows:,} rows in {out}"))

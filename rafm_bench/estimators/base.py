@@ -24,6 +24,7 @@ from rafm_bench.estimators.frames import (
     has_categories,
     is_frame,
     learn_columns,
+    series_of,
 )
 from rafm_bench.estimators.passes import Machine, Patience, Trainer
 from rafm_kernels import (
@@ -37,7 +38,7 @@ from rafm_kernels import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rafm_kernels import Batch, Loss, ModelName
+    from rafm_kernels import Loss, ModelName
 
 _MOST_SEED = 2**31 - 1
 
@@ -64,8 +65,18 @@ class FactorizationMachine(BaseEstimator):
     def _projection(self) -> Any:
         return "joint"
 
-    def _targets(self, y: Any, *, first: bool, classes: Any = None) -> NDArray[Any]:
-        """Check y and return the labels that the kernels learn: float[n_rows]."""
+    def _targets(
+        self,
+        y: Any,
+        *,
+        first: bool,
+        classes: Any = None,
+        rows: NDArray[np.integer] | None = None,
+    ) -> NDArray[Any]:
+        """Check y and return the labels that the kernels learn: float[n_rows].
+
+        What is learned of y itself comes from `rows`, or from all.
+        """
         raise NotImplementedError
 
     def _fit(self, X: Any, y: Any) -> None:
@@ -73,11 +84,17 @@ class FactorizationMachine(BaseEstimator):
         self._begin(X, y)
         trainer, epochs = self._trainer(), whole("max_epochs", self.max_epochs)
         random = check_random_state(self.random_state)
-        entries = self._learn(X)
-        rows = as_batch(entries, self.feature_ids_, self._targets(y, first=True))
-        machine, patience = self._new_machine(random), None
-        if self.early_stopping:
-            rows, patience = self._hold_out(rows, random)
+        train = held = None
+        if self.early_stopping:  # before anything is learned of the rows kept
+            train, held = self._split(len(y), random)
+        entries = self._learn(X, train)
+        labels = self._targets(y, first=True, rows=train)
+        rows, patience = as_batch(entries, self.feature_ids_, labels), None
+        machine = self._new_machine(random)
+        if train is not None and held is not None:
+            waits = whole("n_iter_no_change", self.n_iter_no_change)
+            patience = Patience(take_rows(rows, held), waits)
+            rows = take_rows(rows, train)
         trainer.fit(machine, rows, epochs, random, patience)
         self._machine = machine
 
@@ -86,17 +103,20 @@ class FactorizationMachine(BaseEstimator):
         self._begin(X, y)
         trainer = self._trainer()
         random = check_random_state(self.random_state)
-        entries = self._learn(X) if first else self._encode(X)
+        entries = self._learn(X, None) if first else self._encode(X)
         labels = self._targets(y, first=first, classes=classes)
         rows = as_batch(entries, self.feature_ids_, labels)
         if first:
-            self._machine = self._new_machine(random)
-        elif self.optimizer != self._machine.optimizer:
+            machine = self._new_machine(random)
+        elif self.optimizer == self._machine.optimizer:
+            machine = trainer.copy(self._machine)
+        else:
             raise UserError(
                 f"`optimizer` was {self._machine.optimizer!r} in the first call and is "
                 f"{self.optimizer!r} now; each keeps numbers of its own, so call `fit`"
             )
-        trainer.run_epoch(self._machine, rows, random)
+        trainer.run_epoch(machine, rows, random)
+        self._machine = machine  # a pass that fails leaves the one before
 
     def _scores(self, X: Any) -> NDArray[np.float64]:
         check_is_fitted(self, "_machine")
@@ -107,13 +127,19 @@ class FactorizationMachine(BaseEstimator):
 
     @property
     def loss_curve_(self) -> list[float]:
-        """Mean loss of each pass, each row scored before its own step."""
+        """Mean loss of each pass, each row scored before its own step.
+
+        A regressor's is a square error in units of `target_scale_` squared.
+        """
         check_is_fitted(self, "_machine")
         return self._machine.losses
 
     @property
     def validation_loss_curve_(self) -> list[float]:
-        """Mean loss on the rows kept by `early_stopping`, after each pass."""
+        """Mean loss on the rows kept by `early_stopping`, after each pass.
+
+        In the unit of `loss_curve_`.
+        """
         check_is_fitted(self, "_machine")
         return self._machine.valid_losses
 
@@ -125,40 +151,43 @@ class FactorizationMachine(BaseEstimator):
             )
         check_consistent_length(X, y)
 
-    def _learn(self, X: Any) -> Entries:
-        """Learn which features there are and number them; return the rows."""
-        if is_frame(X) and has_categories(X):
+    def _learn(self, X: Any, rows: NDArray[np.integer] | None) -> Entries:
+        """Learn which features `rows`, or all, have, number them; return all rows."""
+        frame = series_of(X) if is_frame(X) else []
+        if has_categories(frame):
             validate_data(self, X, skip_check_array=True)
             if not len(X):
                 raise UserError("X holds 0 rows, and fitting needs 1; check the frame")
-            columns = learn_columns(X)
-            entries = entries_of_frame(X, columns)
+            columns = learn_columns(frame, rows)
+            entries = entries_of_frame(frame, columns)
             n_features = sum(column.n_features for column in columns)
         else:
             columns = None
-            entries = entries_of_matrix(self._checked(X, reset=True))
+            entries = self._entries(X, reset=True)
             n_features = self.n_features_in_
         self._columns = columns
-        numbering = number_features(entries.features, n_features)
+        numbering = number_features(entries, n_features, rows)
         self.feature_ids_, self._counts = numbering
         return entries
 
     def _encode(self, X: Any) -> Entries:
         """Take rows as entries of the features that `_learn` found."""
         if self._columns is None:
-            return entries_of_matrix(self._checked(X, reset=False))
+            return self._entries(X, reset=False)
         if not is_frame(X):
             raise UserError(
                 f"{type(self).__name__} was fitted on a data frame of categories, got "
                 f"{type(X).__name__}; pass a frame with the same columns"
             )
         validate_data(self, X, reset=False, skip_check_array=True)
-        return entries_of_frame(X, self._columns)
+        return entries_of_frame(series_of(X), self._columns)
 
-    def _checked(self, X: Any, *, reset: bool) -> Any:
-        return validate_data(
+    def _entries(self, X: Any, *, reset: bool) -> Entries:
+        """Check an array, a sparse matrix or a frame of floats; take its rows."""
+        checked = validate_data(
             self, X, reset=reset, accept_sparse="csr", dtype=[np.float64, np.float32]
         )
+        return entries_of_matrix(checked, getattr(self, "feature_names_in_", None))
 
     def _new_machine(self, random: np.random.RandomState) -> Machine:
         model = make_model(
@@ -173,25 +202,24 @@ class FactorizationMachine(BaseEstimator):
         state = init_state(model, optimizer, parameters)
         return Machine(model, state, optimizer.name)
 
-    def _hold_out(
-        self, rows: Batch, random: np.random.RandomState
-    ) -> tuple[Batch, Patience]:
+    def _split(
+        self, n_rows: int, random: np.random.RandomState
+    ) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        """Draw the rows to train on, and those to keep for validation."""
         share = self.validation_fraction
         if not 0 < share < 1:
             raise UserError(
                 f"`validation_fraction` must lie between 0 and 1, got {share}"
             )
-        n_held = round(share * rows.n_rows)
-        if not 0 < n_held < rows.n_rows:
+        n_held = round(share * n_rows)
+        if not 0 < n_held < n_rows:
             raise UserError(
-                f"`validation_fraction` {share} of {rows.n_rows} rows leaves no row "
+                f"`validation_fraction` {share} of {n_rows} rows leaves no row "
                 "for training or none for validation; pass more rows, or "
                 "early_stopping=False"
             )
-        order = random.permutation(rows.n_rows)
-        held = take_rows(rows, np.sort(order[:n_held]))
-        epochs = whole("n_iter_no_change", self.n_iter_no_change)
-        return take_rows(rows, np.sort(order[n_held:])), Patience(held, epochs)
+        order = random.permutation(n_rows)
+        return np.sort(order[n_held:]), np.sort(order[:n_held])
 
     def _trainer(self) -> Trainer:
         return Trainer(
@@ -209,7 +237,10 @@ class FactorizationMachine(BaseEstimator):
 
 
 def whole(name: str, value: Any) -> int:
-    """Check a parameter that is a whole number from 1."""
+    """Check a parameter that is a whole number from 1.
+
+    Unlike `checks.whole`, which takes what a flag holds, it takes NumPy's and no text.
+    """
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
     if is_whole and value >= 1:
         return int(value)

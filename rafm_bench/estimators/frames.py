@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import polars as pl
 
 from rafm_bench.errors import UserError
-from rafm_bench.estimators.entries import Entries
+from rafm_bench.estimators.entries import Entries, as_float32, too_large
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +46,34 @@ def is_frame(data: object) -> bool:
     )
 
 
-def has_categories(frame: Any) -> bool:
-    """Tell whether any column of a frame holds something else than floats."""
-    return not all(one.dtype.is_float() for one in _series_of(frame))
+def series_of(frame: Any) -> list[pl.Series]:
+    """Take a frame column by column; those of pandas are converted, and may be copied.
+
+    Raises
+    ------
+    UserError                          for a column with values of several types
+    """
+    if isinstance(frame, pl.DataFrame):
+        return frame.get_columns()
+    return [_from_pandas(name, series) for name, series in frame.items()]
 
 
-def learn_columns(frame: Any) -> tuple[Column, ...]:
-    """Give features their numbers: column after column, sorted values in each."""
+def has_categories(frame: Sequence[pl.Series]) -> bool:
+    """Tell whether any column holds something else than floats."""
+    return not all(one.dtype.is_float() for one in frame)
+
+
+def learn_columns(
+    frame: Sequence[pl.Series], rows: NDArray[np.integer] | None
+) -> tuple[Column, ...]:
+    """Give the features of `rows`, or of all, their numbers.
+
+    They go column after column, and by sorted values in each.
+    """
     columns: list[Column] = []
     first = 0
-    for series in _series_of(frame):
+    for whole in frame:
+        series = whole if rows is None else whole.gather(rows)
         is_number = series.dtype.is_float()
         values = None if is_number else _texts(series).unique().sort(nulls_last=True)
         columns.append(Column(series.name, first, values))
@@ -58,17 +81,17 @@ def learn_columns(frame: Any) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-def entries_of_frame(frame: Any, columns: tuple[Column, ...]) -> Entries:
+def entries_of_frame(
+    frame: Sequence[pl.Series], columns: tuple[Column, ...]
+) -> Entries:
     """Take the rows of a frame as entries of the features that were learned.
 
     A value that was not learned has no entry, nor has the float 0.
     """
-    n_rows = len(frame)
-    features = np.empty((n_rows, len(columns)), np.int64)
-    values = np.ones((n_rows, len(columns)), np.float32)
-    for place, (series, column) in enumerate(
-        zip(_series_of(frame), columns, strict=True)
-    ):
+    shape = (len(frame[0]), len(columns))
+    features = np.empty(shape, np.int64)
+    values = np.ones(shape, np.float32)
+    for place, (series, column) in enumerate(zip(frame, columns, strict=True)):
         if column.values is None:
             values[:, place] = _numbers(series)
             features[:, place] = np.where(values[:, place] != 0, column.first, -1)
@@ -78,12 +101,6 @@ def entries_of_frame(frame: Any, columns: tuple[Column, ...]) -> Entries:
     indptr = np.concatenate([[0], np.cumsum(np.count_nonzero(present, axis=1))])
     numeric = any(column.values is None for column in columns)
     return Entries(indptr, features[present], values[present] if numeric else None)
-
-
-def _series_of(frame: Any) -> list[pl.Series]:
-    if isinstance(frame, pl.DataFrame):
-        return frame.get_columns()
-    return [_from_pandas(name, series) for name, series in frame.items()]
 
 
 def _from_pandas(name: object, series: Any) -> pl.Series:
@@ -98,11 +115,17 @@ def _from_pandas(name: object, series: Any) -> pl.Series:
 
 
 def _texts(series: pl.Series) -> pl.Series:
+    """Write values as text, times alike in every unit."""
     if series.dtype.is_nested() or series.dtype in (pl.Object, pl.Binary):
         raise UserError(
             f"column {series.name!r} of dtype {series.dtype} cannot be read as "
             "categories; cast it to strings, or leave it out"
         )
+    if isinstance(series.dtype, pl.Datetime):  # cast would show the unit's digits
+        zone = "%z" if series.dtype.time_zone else ""
+        return series.dt.to_string(f"%Y-%m-%d %H:%M:%S%.f{zone}")
+    if isinstance(series.dtype, pl.Duration):  # which cast refuses
+        return series.dt.to_string("iso")
     return series.cast(pl.String)
 
 
@@ -124,7 +147,7 @@ def _codes(series: pl.Series, column: Column) -> np.ndarray:
     return codes.to_numpy()
 
 
-def _numbers(series: pl.Series) -> np.ndarray:
+def _numbers(series: pl.Series) -> NDArray[np.float32]:
     if not series.dtype.is_float():
         raise UserError(
             f"column {series.name!r} was a column of floats when the estimator was "
@@ -137,4 +160,8 @@ def _numbers(series: pl.Series) -> np.ndarray:
             f"column {series.name!r} of floats holds {numbers[at]} in row {at}; fill "
             "it, or cast the column to integers or strings if it holds categories"
         )
-    return numbers
+    rounded = as_float32(numbers)
+    if not np.isfinite(rounded).all():
+        at = int(np.flatnonzero(~np.isfinite(rounded))[0])
+        raise UserError(f"column {series.name!r} {too_large(numbers[at], at)}")
+    return rounded

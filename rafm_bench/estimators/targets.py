@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from rafm_bench.errors import UserError
 from rafm_bench.estimators.base import FactorizationMachine
+from rafm_bench.estimators.entries import as_float32
 from rafm_kernels import probability
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ class BinaryClassifier(ClassifierMixin, FactorizationMachine):
         self, X: Any, y: ArrayLike, classes: ArrayLike | None = None
     ) -> Any:
         """Make one pass over some rows, going on from what is learned already.
+
+        It trains a copy, so that a call that fails leaves what was learned before; many
+        rows in a call make up for the copying of a large model.
 
         The first call fixes the features and their ranks by its own counts.
 
@@ -107,7 +112,14 @@ class BinaryClassifier(ClassifierMixin, FactorizationMachine):
         chosen: NDArray[Any] = self.classes_[likelier]
         return chosen
 
-    def _targets(self, y: Any, *, first: bool, classes: Any = None) -> NDArray[Any]:
+    def _targets(
+        self,
+        y: Any,
+        *,
+        first: bool,
+        classes: Any = None,
+        rows: NDArray[np.integer] | None = None,
+    ) -> NDArray[Any]:
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         kind = type_of_target(y, input_name="y", raise_unknown=True)
@@ -157,6 +169,9 @@ class Regressor(RegressorMixin, FactorizationMachine):
     def partial_fit(self, X: Any, y: ArrayLike) -> Any:
         """Make one pass over some rows, going on from what is learned already.
 
+        It trains a copy, so that a call that fails leaves what was learned before; many
+        rows in a call make up for the copying of a large model.
+
         The first call fixes the features and their ranks by its own counts, and what
         the target is scaled by.
 
@@ -185,12 +200,28 @@ class Regressor(RegressorMixin, FactorizationMachine):
         targets: NDArray[np.float64] = self._scores(X)
         return targets * self.target_scale_ + self.target_mean_
 
-    def _targets(self, y: Any, *, first: bool, classes: Any = None) -> NDArray[Any]:
+    def _targets(
+        self,
+        y: Any,
+        *,
+        first: bool,
+        classes: Any = None,
+        rows: NDArray[np.integer] | None = None,
+    ) -> NDArray[Any]:
         y = column_or_1d(check_array(y, ensure_2d=False, dtype=np.float64), warn=True)
-        if first:
-            self.target_mean_ = float(np.mean(y))
-            self.target_scale_ = float(np.std(y)) or 1.0
-        return np.asarray((y - self.target_mean_) / self.target_scale_)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if first:
+                learned = y if rows is None else y[rows]
+                self.target_mean_ = float(np.mean(learned))
+                self.target_scale_ = float(np.std(learned)) or 1.0
+            labels = as_float32((y - self.target_mean_) / self.target_scale_)
+        if not (math.isfinite(self.target_scale_) and np.isfinite(labels).all()):
+            raise UserError(
+                f"y goes from {y.min():g} to {y.max():g}, too far to be centred and "
+                "scaled as training needs it; divide y by its unit, or leave such rows "
+                "out"
+            )
+        return labels
 
 
 def _two_classes(classes: NDArray[Any]) -> NDArray[Any]:

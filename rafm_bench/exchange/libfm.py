@@ -3,13 +3,14 @@
 Three parts, each below a line that begins with `#`: the bias, a line for each linear
 weight, a line of blank-separated numbers for each embedding. Numbers are as short as
 they can be and still come back as the same float. libFM cannot read an embedding of one
-number itself.
+number itself. A block of lines is in memory at a time.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -21,15 +22,29 @@ from rafm_bench.model_file import SavedModel
 from rafm_kernels import FIELD_MODELS, make_model, tables, zero_parameters
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from rafm_datasets import PreparedData
+    from rafm_kernels import RankLayout
 
 BIAS = "#global bias W0"
 LINEAR = "#unary interactions Wj"
 EMBEDDINGS = "#pairwise interactions Vj,f"
+BLOCK_NUMBERS = 1 << 18  # written or read at a time
+
+
+class _Part(NamedTuple):
+    """Lines of a part below its head: the number of the first, from 1, and how many.
+
+    `width` is the numbers in the first line.
+    """
+
+    line: int
+    n_lines: int
+    width: int
 
 
 def write(saved: SavedModel, file: Path) -> None:
@@ -42,23 +57,28 @@ def write(saved: SavedModel, file: Path) -> None:
             f"libFM's format holds one vector of one rank for each feature, and this "
             f"model is {model.name} with ranks {ranks}; export it as npz or safetensors"
         )
-    rows = layout.remap(np.arange(layout.n_features))
+    linear = parameters.linear[:, None]
+    (table,) = tables(parameters, layout) or (linear[:, :0],)
     with file.open("wb") as handle:
         handle.write(f"{BIAS}\n{parameters.bias[0]!s}\n{LINEAR}\n".encode())
-        handle.write(_text(parameters.linear[rows, None]))
+        _write_rows(handle, linear, layout)
         handle.write(f"{EMBEDDINGS}\n".encode())
-        found = tables(parameters, layout)
-        handle.write(_text(found[0][rows]) if found else b"\n" * len(rows))
+        _write_rows(handle, table, layout)
 
 
 def read(file: Path, like: PreparedData) -> SavedModel:
     """Read a model; as in `Format`; its loss is that of the data's task."""
     parts = _parts(file)
     n_features = like.n_features
-    bias = _numbers(file, parts, BIAS, 1)[:, 0]
-    linear = _numbers(file, parts, LINEAR, n_features)[:, 0]
-    embeddings = _numbers(file, parts, EMBEDDINGS, n_features)
-    width = embeddings.shape[1]
+    for name, part in parts.items():
+        needed = 1 if name == BIAS else n_features
+        if part.n_lines != needed:
+            raise UserError(
+                f"{file}, line {part.line}: {name!r} has {part.n_lines:,} lines and "
+                f"needs {needed:,}, one for each feature of the data; name the data "
+                "that the model was trained on"
+            )
+    width = parts[EMBEDDINGS].width
     model = make_model(
         "fm" if width else "lr",
         level_counts(like),
@@ -66,65 +86,101 @@ def read(file: Path, like: PreparedData) -> SavedModel:
         loss=TASK_LOSS[like.task],
     )
     parameters = zero_parameters(model.layout)
-    parameters.bias[...] = bias
-    parameters.linear[...] = linear
-    for table in tables(parameters, model.layout):
-        table[...] = embeddings
+    linear = parameters.linear[:, None]
+    (table,) = tables(parameters, model.layout) or (linear[:, :0],)
+    targets = {BIAS: parameters.bias[:, None], LINEAR: linear, EMBEDDINGS: table}
+    with file.open(encoding="ascii") as lines:
+        for name in parts:  # in the order of the file; what libFM left out stays 0
+            next(lines)
+            _read_rows(file, lines, parts[name].line, targets[name])
     return SavedModel(model, parameters, like.fingerprint)
 
 
-def _text(numbers: NDArray[np.floating]) -> bytes:
-    """Write a row a line, each number as short as it can be."""
-    frame = pl.from_numpy(np.ascontiguousarray(numbers))
-    return frame.write_csv(include_header=False, separator=" ").encode("ascii")
+def _write_rows(
+    handle: IO[bytes], rows: NDArray[np.floating], layout: RankLayout
+) -> None:
+    """Write the row of each feature as a line, each number as short as it can be."""
+    n_rows, width = rows.shape
+    for start, end in _blocks(n_rows, width):
+        if not width:
+            handle.write(b"\n" * (end - start))
+            continue
+        some = rows[layout.remap(np.arange(start, end))]
+        pl.from_numpy(some).write_csv(handle, include_header=False, separator=" ")
 
 
-def _parts(file: Path) -> dict[str, tuple[int, list[str]]]:
-    """Split a file into its parts: name -> line of the first number, lines."""
+def _blocks(n_rows: int, width: int) -> Iterator[tuple[int, int]]:
+    """Cut rows into blocks, of which one at a time is in memory as text."""
+    step = max(1, BLOCK_NUMBERS // max(1, width))
+    for start in range(0, n_rows, step):
+        yield start, min(start + step, n_rows)
+
+
+def _parts(file: Path) -> dict[str, _Part]:
+    """Find the parts of a file, by the lines that they begin with."""
+    heads: list[str] = []
+    starts: list[int] = []
+    widths: list[int] = []
+    number = 0
     try:
-        lines = file.read_text(encoding="ascii").splitlines()
+        with file.open(encoding="ascii") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.startswith("#"):
+                    heads.append(line.strip())
+                    starts.append(number + 1)
+                    widths.append(0)
+                elif heads and number == starts[-1]:
+                    widths[-1] = len(line.split())
     except UnicodeDecodeError:
         raise UserError(f"{file}: not a model of libFM, which is ASCII text") from None
-    heads = [at for at, line in enumerate(lines) if line.startswith("#")]
-    names = [lines[at].strip() for at in heads]
-    expected = [name for name in (BIAS, LINEAR, EMBEDDINGS) if name in names]
-    if names != expected or EMBEDDINGS not in names or heads[0] != 0:
+    expected = [name for name in (BIAS, LINEAR, EMBEDDINGS) if name in heads]
+    if heads != expected or EMBEDDINGS not in heads or starts[0] != 2:
         raise UserError(
             f"{file}: not a model of libFM, whose parts are {BIAS!r}, {LINEAR!r} and "
-            f"{EMBEDDINGS!r}; this file has {names or 'none of them'}"
+            f"{EMBEDDINGS!r}; this file has {heads or 'none of them'}"
         )
-    ends = [*heads[1:], len(lines)]
+    ends = [*(start - 1 for start in starts[1:]), number + 1]
     return {
-        name: (at + 2, lines[at + 1 : end])
-        for name, at, end in zip(names, heads, ends, strict=True)
+        name: _Part(start, end - start, width)
+        for name, start, end, width in zip(heads, starts, ends, widths, strict=True)
     }
 
 
-def _numbers(
-    file: Path, parts: dict[str, tuple[int, list[str]]], name: str, n_rows: int
-) -> NDArray[np.float32]:
-    """Read a part: float32[n_rows, width]; zeros where libFM left the part out."""
-    if name not in parts:
-        return np.zeros((n_rows, 1), np.float32)
-    first, lines = parts[name]
-    if len(lines) != n_rows:
-        raise UserError(
-            f"{file}, line {first}: {name!r} has {len(lines):,} lines and needs "
-            f"{n_rows:,}, one for each feature of the data; name the data that the "
-            "model was trained on"
-        )
-    if not any(line.strip() for line in lines):
-        return np.zeros((n_rows, 0), np.float32)
-    try:
-        found = np.loadtxt(lines, np.float32, comments=None, ndmin=2)
-    except ValueError as error:
-        raise UserError(_found_by_line(file, first, str(error))) from None
-    if len(found) != n_rows or not np.isfinite(found).all():
-        raise UserError(
-            f"{file}, line {first}: {name!r} holds an empty line or a number that is "
-            "not finite; write the model again"
-        )
-    return found
+def _read_rows(
+    file: Path, lines: Iterator[str], first: int, target: NDArray[np.floating]
+) -> None:
+    """Read the lines of a part, from line `first` on, into its array."""
+    n_rows, width = target.shape
+    for start, end in _blocks(n_rows, width):
+        some, line = list(itertools.islice(lines, end - start)), first + start
+        if not width or not some[0].strip():  # NumPy warns of a block without numbers
+            _refuse_other_widths(file, line, some, width)
+            continue
+        try:
+            found = np.loadtxt(some, np.float32, comments=None, ndmin=2)
+        except ValueError as error:
+            _refuse_other_widths(file, line, some, width)
+            raise UserError(_found_by_line(file, line, str(error))) from None
+        if found.shape != (end - start, width):
+            _refuse_other_widths(file, line, some, width)
+        if not np.isfinite(found).all():
+            at = line + int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
+            raise UserError(
+                f"{file}, line {at}: holds a number that is not finite; write the "
+                "model again"
+            )
+        target[start:end] = found
+
+
+def _refuse_other_widths(file: Path, first: int, lines: list[str], width: int) -> None:
+    """Raise UserError for a line that does not hold `width` numbers."""
+    for at, line in enumerate(lines, start=first):
+        found = len(line.split())
+        if found != width:
+            raise UserError(
+                f"{file}, line {at}: holds {found} numbers and needs {width}, as many "
+                "as the lines above it; write the model again"
+            )
 
 
 def _found_by_line(file: Path, first: int, message: str) -> str:
@@ -132,6 +188,4 @@ def _found_by_line(file: Path, first: int, message: str) -> str:
     what, _, where = message.partition(" at row ")
     number = re.match(r"\d+", where)
     row = int(number[0]) if number else 0
-    if "columns changed" in what:  # NumPy counts these rows from 1, all others from 0
-        row -= 1
     return f"{file}, line {first + row}: {what}; write the model again"

@@ -45,12 +45,16 @@ def read(file: Path, like: PreparedData) -> SavedModel:
         )
     features = arrays.pop("features")
     about = arrays.pop("about")
-    if not np.array_equal(np.sort(features), np.arange(len(arrays["linear"]))):
+    n_features = arrays["linear"].size
+    is_whole = features.dtype.kind in "iu" and features.shape == (n_features,)
+    if not (is_whole and np.array_equal(np.sort(features), np.arange(n_features))):
         raise UserError(
-            f"{file}: array 'features' must name each of the {len(arrays['linear'])} "
-            "features once; export the model again"
+            f"{file}: array 'features' must name each of the {n_features:,} features "
+            f"once, as whole numbers, got {features.dtype}{list(features.shape)}; "
+            "export the model again"
         )
-    arrays["linear"] = arrays["linear"][features]
+    if arrays["linear"].ndim == 1:  # which `restore_model` sees to
+        arrays["linear"] = arrays["linear"][features]
     order = np.argsort(features).astype(np.int32)
     if (np.diff(order) < 0).any():
         arrays["order"] = order

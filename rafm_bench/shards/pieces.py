@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rafm_bench.scoring import CHUNK_ROWS, Scored, chunks_of
+from rafm_bench.scoring import CHUNK_ROWS, Scored, Scorer, chunks_of, score_batch
 from rafm_kernels import Optimizer, init_state
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rafm_bench.config import TrainConfig
     from rafm_bench.execution import Execution
     from rafm_bench.progress import Reporter
-    from rafm_bench.scoring import ScoreChunks, Scorer
+    from rafm_bench.scoring import ScoreChunks
     from rafm_bench.shards.crew import ClusterCrew
     from rafm_bench.shards.rounds import Bench
     from rafm_datasets import PreparedData
@@ -33,6 +33,7 @@ class Piece(NamedTuple):
 
     split: str
     start: int
+    with_levels: bool = False
 
     @property
     def key(self) -> int:
@@ -45,15 +46,16 @@ class Piece(NamedTuple):
 
 
 class ScoredPiece(NamedTuple):
-    """Scores and labels of a piece."""
+    """Scores and labels of a piece; `levels` as in `Scored`."""
 
     scores: NDArray[np.float64]
     labels: NDArray[np.float32]
+    levels: NDArray[np.float64] | None = None
 
     @property
     def n_bytes(self) -> int:
         """Bytes of its arrays."""
-        return self.scores.nbytes + self.labels.nbytes
+        return sum(array.nbytes for array in self if array is not None)
 
 
 def score_piece(bench: Bench, parameters: Parameters, piece: Piece) -> ScoredPiece:
@@ -61,20 +63,29 @@ def score_piece(bench: Bench, parameters: Parameters, piece: Piece) -> ScoredPie
     config, data, model, _, backend, reading = bench
     where = {"start_row": piece.start, "reading": reading}
     chunks = chunks_of(model, data, piece.split, CHUNK_ROWS, **where)
-    scores, labels = [], []
-    for _, batch in zip(range(PIECE_ROWS // CHUNK_ROWS), chunks, strict=False):
-        scores.append(backend.scores(model, parameters, batch, config.threads))
-        labels.append(batch.labels)
-    return ScoredPiece(np.concatenate(scores), np.concatenate(labels))
+    scorer = Scorer(backend, model, parameters, config.threads)
+    scorer = scorer._replace(with_levels=piece.with_levels)
+    pairs = zip(range(PIECE_ROWS // CHUNK_ROWS), chunks, strict=False)
+    scores, labels, levels = zip(
+        *(score_batch(scorer, batch) for _, batch in pairs), strict=True
+    )
+    return ScoredPiece(
+        np.concatenate(scores),
+        np.concatenate(labels),
+        np.concatenate(levels) if piece.with_levels else None,
+    )
 
 
 def score_with(crew: ClusterCrew, state: TrainState) -> ScoreChunks:
     """Return what scores a split with the parameters of a state, as a crew has it."""
 
-    def scored(_: Scorer, data: PreparedData, split: str) -> Iterator[Scored]:
+    def scored(scorer: Scorer, data: PreparedData, split: str) -> Iterator[Scored]:
         starts = range(0, data.rows(split), PIECE_ROWS)
         for first in range(0, len(starts), AT_ONCE):
-            some = [Piece(split, at) for at in starts[first : first + AT_ONCE]]
+            some = [
+                Piece(split, at, scorer.with_levels)
+                for at in starts[first : first + AT_ONCE]
+            ]
             for piece in crew.answers(state, some):
                 yield from _chunks(piece)
 
@@ -106,4 +117,5 @@ def scoring_at(
 def _chunks(piece: ScoredPiece) -> Iterator[Scored]:
     for start in range(0, len(piece.labels), CHUNK_ROWS):
         rows = slice(start, start + CHUNK_ROWS)
-        yield Scored(piece.scores[rows], piece.labels[rows])
+        levels = None if piece.levels is None else piece.levels[rows]
+        yield Scored(piece.scores[rows], piece.labels[rows], levels)

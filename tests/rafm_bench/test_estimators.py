@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import pickle
 import re
 import subprocess
@@ -28,7 +29,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import rafm_bench
 from rafm_bench import FMClassifier, FMRegressor, RaFMClassifier, RaFMRegressor
 from rafm_bench.errors import RunError
-from rafm_kernels import tables
+from rafm_kernels import load_backend, tables
 
 CLASSIFIERS = (FMClassifier, RaFMClassifier)
 REGRESSORS = (FMRegressor, RaFMRegressor)
@@ -374,6 +375,213 @@ def test_a_fit_that_fails_leaves_nothing_fitted():
         model.set_params(optimizer="sgd", learning_rate=10).fit(x, y)
     with pytest.raises(NotFittedError):
         model.predict(x)
+
+
+@every_estimator
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_partial_fit_that_fails_leaves_what_was_learned_before(estimator, optimizer):
+    frame, _, clicks = visits(300)
+    numbers = frame.select(price=pl.int_range(300) / 300.0, item="item")
+    model = estimator(random_state=0, optimizer=optimizer, learning_rate=0.01)
+    model.partial_fit(numbers, clicks)
+    before, losses = model._scores(numbers).tobytes(), model.loss_curve_
+    spoilt = numbers.with_columns(price=pl.lit(3e38))
+    with pytest.raises(RunError, match="not finite"):
+        model.partial_fit(spoilt, clicks)
+    assert model._scores(numbers).tobytes() == before
+    assert model.loss_curve_ == losses
+    again = estimator(random_state=0, optimizer=optimizer, learning_rate=0.01)
+    for one in (model, again.partial_fit(numbers, clicks)):
+        one.partial_fit(numbers, clicks)
+    assert np.array_equal(model._scores(numbers), again._scores(numbers))
+
+
+def test_a_first_partial_fit_that_fails_leaves_nothing_fitted():
+    model = FMRegressor(random_state=0, optimizer="sgd", learning_rate=10)
+    rng = np.random.default_rng(0)
+    with pytest.raises(RunError):
+        model.partial_fit(1e5 * rng.normal(size=(200, 5)), rng.normal(size=200))
+    with pytest.raises(NotFittedError):
+        model.predict(np.ones((1, 5)))
+
+
+def poisoned(monkeypatch, module, number):
+    """Let a backend's training leave such a weight, and say that all is well."""
+    train = module.train
+
+    def spoil(model, state, *args):
+        report = train(model, state, *args)
+        state.parameters.linear[0] = number
+        return report
+
+    monkeypatch.setattr(module, "train", spoil)
+
+
+@every_estimator
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_parameters_are_looked_at_after_each_pass(
+    monkeypatch, estimator, early_stopping
+):
+    poisoned(monkeypatch, load_backend("numpy"), np.inf)
+    model = estimator(backend="numpy", early_stopping=early_stopping, random_state=0)
+    frame, _, clicks = visits(100)
+    n_steps = 2
+    told = f"a weight is not finite, found after step {n_steps} with adagrad at "
+    with pytest.raises(RunError, match=told + "learning_rate=0.05; scale the"):
+        model.fit(frame, clicks)
+    with pytest.raises(NotFittedError):
+        model.predict(frame)
+
+
+def test_a_validation_loss_that_is_not_finite_ends_the_fit(monkeypatch):
+    backend = load_backend("numpy")
+    monkeypatch.setattr(
+        backend, "scores", lambda m, p, b, n=1: np.full(b.n_rows, 1e200)
+    )
+    frame, scores, _ = visits(100)
+    model = FMRegressor(backend="numpy", early_stopping=True, random_state=0)
+    with pytest.raises(RunError, match="the validation loss is inf after pass 1 with"):
+        model.fit(frame, scores)
+    assert not hasattr(model, "loss_curve_")
+
+
+def only_in(rows, n_rows):
+    """A column that is 1 in these rows alone."""
+    column = np.zeros(n_rows)
+    column[rows] = 1
+    return column
+
+
+def held_out(n_rows):
+    """Rows that early stopping keeps with random_state=0."""
+    return np.sort(np.random.RandomState(0).permutation(n_rows)[: round(0.1 * n_rows)])
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, sparse.csr_matrix])
+def test_a_column_of_held_out_rows_alone_is_as_if_it_were_not_there(wrap):
+    frame, _, clicks = visits(200)
+    x = OneHotEncoder(sparse_output=False).fit_transform(frame)
+    rows = held_out(200)
+    x = np.column_stack([only_in(rows, 200), x])
+    model = RaFMClassifier(early_stopping=True, random_state=0, max_epochs=3)
+    model.fit(wrap(x), clicks)
+    counts = np.delete(x, rows, axis=0).astype(bool).sum(axis=0)
+    assert np.array_equal(model._counts, np.sort(counts)[::-1])
+    assert np.array_equal(model._counts[model.feature_ids_], counts)
+    without = x.copy()
+    without[:, 0] = 0
+    assert np.array_equal(model._scores(wrap(x)), model._scores(wrap(without)))
+
+
+@pytest.mark.parametrize("wrap", [lambda x: x, pl.DataFrame.to_pandas])
+def test_a_value_of_held_out_rows_alone_is_no_feature(wrap):
+    frame, _, clicks = visits(200)
+    new = pl.Series(
+        "day", ["held" if one else "mon" for one in only_in(held_out(200), 200)]
+    )
+    frame = frame.with_columns(new)
+    model = RaFMClassifier(early_stopping=True, random_state=0, max_epochs=3)
+    model.fit(wrap(frame), clicks)
+    assert model._columns is not None
+    days = model._columns[2].values
+    assert days is not None
+    assert days.to_list() == ["mon"]
+    assert model._counts[0] == 180 == model._counts[model.feature_ids_[-1]]
+
+
+def test_the_scale_of_the_target_is_that_of_the_rows_trained_on():
+    frame, scores, _ = visits(200)
+    scores[held_out(200)] += 1000
+    model = FMRegressor(early_stopping=True, random_state=0, max_epochs=1)
+    model.fit(frame, scores)
+    kept = np.delete(scores, held_out(200))
+    assert (model.target_mean_, model.target_scale_) == (kept.mean(), kept.std())
+
+
+def test_classes_may_be_those_of_held_out_rows():
+    y = only_in(held_out(100), 100)
+    model = FMClassifier(early_stopping=True, random_state=0, max_epochs=1)
+    assert model.fit(np.ones((100, 1)), y).classes_.tolist() == [0, 1]
+
+
+TOO_LARGE = "in row 1, and the largest number of float32 is 3.4e\\+38; scale it"
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ([[1.0, 2.0], [3.0, 1e39]], "column 1 of X holds 1e\\+39"),
+        (sparse.csr_array([[0, 0, 0], [0, -1e40, 0]]), "column 1 of X holds -1e\\+40"),
+        (pl.DataFrame({"a": [1.0, 1e39]}), "column 'a' of X holds 1e\\+39"),
+        (pd.DataFrame({"a": [1.0, 1e39], "b": ["x", "y"]}), "column 'a' holds 1e\\+39"),
+    ],
+)
+def test_a_number_beyond_float32_is_refused_by_row_and_column(x, message):
+    with pytest.raises(ValueError, match=f"{message} {TOO_LARGE}"):
+        FMRegressor().fit(x, [0.0, 1.0])
+
+
+def test_a_number_that_float32_takes_as_0_has_no_entry():
+    tiny = FMRegressor(random_state=0).fit([[1.0, 1e-46], [2.0, 3.0]], [0.0, 1.0])
+    zero = FMRegressor(random_state=0).fit([[1.0, 0.0], [2.0, 3.0]], [0.0, 1.0])
+    x = np.array([[1.0, -1e-60], [1e-40, 1e-46]])
+    assert np.diff(tiny._encode(x).indptr).tolist() == [1, 1]
+    assert np.array_equal(tiny._counts, [2, 1])
+    assert np.array_equal(tiny.predict(x), zero.predict(x))
+
+
+@pytest.mark.parametrize(
+    ("fit", "more"), [([1e200, -1e200], [0, 0]), ([0.0, 1.0], [0.0, 1e300])]
+)
+def test_a_target_that_cannot_be_scaled_is_refused(fit, more):
+    model, x = FMRegressor(random_state=0), [[1.0], [2.0]]
+    with pytest.raises(ValueError, match=r"y goes from .* too far to be centred and"):
+        model.partial_fit(x, fit).partial_fit(x, more)
+
+
+@every_estimator
+def test_a_frame_of_pandas_is_converted_once(monkeypatch, estimator):
+    columns = []
+    from_pandas = pl.from_pandas
+
+    def count(series):
+        columns.append(series.name)
+        return from_pandas(series)
+
+    monkeypatch.setattr(pl, "from_pandas", count)
+    frame, _, clicks = visits(100)
+    frame = frame.to_pandas()
+    model = estimator(random_state=0, max_epochs=1).fit(frame, clicks)
+    assert columns == ["user", "item", "day"]
+    model.predict(frame)
+    assert columns == ["user", "item", "day"] * 2
+
+
+TIMES = [dt.datetime(2024, 5, day, 12, 30, 0, 250_000) for day in (1, 2, 3, 1)]
+SPANS = [dt.timedelta(days=day, milliseconds=5) for day in (1, 2, 3, 1)]
+
+
+@pytest.mark.parametrize("values", [TIMES, SPANS])
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_the_unit_of_a_time_does_not_matter(values, zone, unit):
+    def frame_in(unit):
+        times = pl.Series("t", values).dt.cast_time_unit(unit)
+        if zone and times.dtype == pl.Datetime:
+            times = times.dt.replace_time_zone(zone)
+        return times.to_frame()
+
+    model = FMRegressor(random_state=0).fit(frame_in("us"), [0.0, 1.0, 2.0, 0.0])
+    assert len(model.feature_ids_) == 3
+    expected = model.predict(frame_in("us"))
+    assert len(set(expected.tolist())) == 3
+    assert np.array_equal(model.predict(frame_in(unit)), expected)
+    assert np.array_equal(model.predict(frame_in(unit).to_pandas()), expected)
+
+
+def test_times_that_differ_by_less_than_a_microsecond_are_two_values():
+    times = pl.Series("t", [10, 11]).cast(pl.Datetime("ns")).to_frame()
+    assert len(FMRegressor().fit(times, [0.0, 1.0]).feature_ids_) == 2
 
 
 @every_estimator

@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
 from rafm_bench.cli.program import main
 from rafm_bench.errors import UserError
-from rafm_bench.exchange import export_model, import_model
+from rafm_bench.exchange import export_model, import_model, libfm
 from rafm_bench.model_file import SavedModel, arrays_of, load_model
 from rafm_bench.run import MODEL
 from rafm_datasets import stream
@@ -159,6 +160,73 @@ def test_libfm_would_score_rows_as_we_do(
     np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5)
 
 
+def as_one_text(saved: SavedModel) -> bytes:
+    """The numbers of a model as libFM has them, each array written at once."""
+
+    def text(array: Any) -> bytes:
+        frame = pl.from_numpy(np.ascontiguousarray(array))
+        return frame.write_csv(include_header=False, separator=" ").encode()
+
+    linear, found = (
+        saved.parameters.linear,
+        tables(saved.parameters, saved.model.layout),
+    )
+    return b"".join(
+        [
+            f"#global bias W0\n{saved.parameters.bias[0]!s}\n".encode(),
+            b"#unary interactions Wj\n" + text(linear[:, None]),
+            b"#pairwise interactions Vj,f\n",
+            text(found[0]) if found else b"\n" * len(linear),
+        ]
+    )
+
+
+@pytest.mark.parametrize("ranks", [(), (1,), (5,)])
+@pytest.mark.parametrize("block_numbers", [libfm.BLOCK_NUMBERS, 37, 1])
+def test_libfm_text_does_not_depend_on_the_blocks_it_is_written_in(
+    click_data: PreparedData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ranks: Any,
+    block_numbers: int,
+) -> None:
+    saved = random_model(click_data, "fm" if ranks else "lr", ranks)
+    monkeypatch.setattr(libfm, "BLOCK_NUMBERS", block_numbers)
+    file = tmp_path / "m.libfm"
+    export_model(saved, file)
+    assert file.read_bytes() == as_one_text(saved)
+    assert_same_model(import_model(file, click_data), saved)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["", "1 2"], "line 3: holds 2 numbers and needs 0, as many as the lines"),
+        (["1 2", ""], "line 3: holds 0 numbers and needs 2"),
+    ],
+)
+def test_libfm_text_with_some_lines_empty_is_refused(
+    click_data: PreparedData, tmp_path: Path, lines: list[str], message: str
+) -> None:
+    file = tmp_path / "m.libfm"
+    lines = [*lines, *["1 2"] * (click_data.n_features - 2)]
+    file.write_text("\n".join(["#pairwise interactions Vj,f", *lines, ""]))
+    with pytest.raises(UserError, match=message):
+        import_model(file, click_data)
+
+
+def test_a_weight_of_two_numbers_is_refused(
+    click_data: PreparedData, tmp_path: Path
+) -> None:
+    file = tmp_path / "m.libfm"
+    export_model(random_model(click_data, "fm", (2,)), file)
+    lines = file.read_text().splitlines()
+    lines[4] = "1 2"
+    file.write_text("\n".join(lines) + "\n")
+    with pytest.raises(UserError, match="line 5: holds 2 numbers and needs 1, as"):
+        import_model(file, click_data)
+
+
 def test_what_libfm_was_told_to_leave_out_is_zero(
     click_data: PreparedData, tmp_path: Path
 ) -> None:
@@ -240,8 +308,6 @@ def test_a_model_of_libfm_is_measured_and_predicts(
     rows = next(stream(click_data, "test", 400))
     backend = load_backend("numba")
     expected = probability(backend.scores(saved.model, saved.parameters, Batch(*rows)))
-    import polars as pl
-
     assert np.array_equal(pl.read_parquet(scores)["score"].to_numpy(), expected)
 
 
@@ -313,14 +379,22 @@ def test_what_is_no_model_is_refused(
     ("change", "message"),
     [
         ("0.5 x", "line {line}: could not convert string 'x' to float32"),
-        ("0.5", "line {line}: the number of columns changed from 2 to 1"),
-        ("0.5 nan", "a number that is not finite"),
-        ("", "an empty line or"),
+        ("0.5", "line {line}: holds 1 numbers and needs 2"),
+        ("0.5 nan", "line {line}: holds a number that is not finite"),
+        ("0.5 1e39", "line {line}: holds a number that is not finite"),
+        ("", "line {line}: holds 0 numbers and needs 2"),
     ],
 )
+@pytest.mark.parametrize("block_numbers", [libfm.BLOCK_NUMBERS, 14, 1])
 def test_a_wrong_number_in_libfm_text_is_found_by_its_line(
-    click_data: PreparedData, tmp_path: Path, change: str, message: str
+    click_data: PreparedData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: str,
+    message: str,
+    block_numbers: int,
 ) -> None:
+    monkeypatch.setattr(libfm, "BLOCK_NUMBERS", block_numbers)
     file = tmp_path / "m.libfm"
     export_model(random_model(click_data, "fm", (2,)), file)
     lines = file.read_text().splitlines()
@@ -336,6 +410,18 @@ def test_a_wrong_number_in_libfm_text_is_found_by_its_line(
         ({"about": None}, "has no array 'about'"),
         ({"about": np.array("{}")}, "array 'about' does not describe a model"),
         ({"features": np.zeros(3, np.int32)}, "must name each of the"),
+        (
+            {"features": np.arange(100.0)},
+            "once, as whole numbers, got float64.100.; exp",
+        ),
+        ({"features": np.array(["0", "1"])}, "once, as whole numbers, got <U1.2.; exp"),
+        ({"features": np.array(0)}, "must name each of the"),
+        ({"features": np.array([[0, 1]])}, "must name each of the"),
+        ({"linear": np.array(1.0)}, "must name each of the 1 features once"),
+        (
+            {"linear": np.ones((1, 1)), "features": np.array([0])},
+            r"'linear' must have shape",
+        ),
         ({"embeddings.1": np.zeros((2, 2))}, r"'embeddings\.1' must have shape"),
     ],
 )

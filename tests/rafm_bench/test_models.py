@@ -108,7 +108,10 @@ def test_new_rows_are_scored_with_their_fields(
     raw = next(one for one in data.folder.parent.iterdir() if one.is_file())
     encoded = tmp_path / "new.parquet"
     encode_like(EncodeOptions(source, (str(raw),), str(data.folder), str(encoded)))
-    n_rows = predict_encoded(run, encoded, tmp_path / "new-scores.parquet", Silent())
+    new_scores = tmp_path / "new-scores.parquet"
+    n_rows = predict_encoded(run, encoded, new_scores, Silent(), with_levels=True)
+    table = pl.read_parquet(new_scores)
+    assert table[f"level_{len(run.result.features_at_rank)}"].equals(table["score"])
     assert n_rows == sum(data.rows(split) for split in data.splits)
     predict(run, data.folder, "valid", tmp_path / "scores.parquet", Silent())
     new, known = (

@@ -17,13 +17,17 @@ from sklearn.metrics import roc_auc_score
 from rafm_bench import ranking
 from rafm_bench.cli.program import main
 from rafm_bench.compare import compare
+from rafm_bench.config import TrainConfig
 from rafm_bench.errors import UserError
 from rafm_bench.meter import Meter
-from rafm_bench.run import RESULT
+from rafm_bench.model_file import load_model
+from rafm_bench.progress import Silent
+from rafm_bench.run import MODEL, RESULT
 from rafm_bench.scoring import as_batch
 from rafm_bench.summary import frequency_bins
+from rafm_bench.train import train
 from rafm_datasets import open_prepared, stream
-from rafm_kernels import RankLayout
+from rafm_kernels import RankLayout, load_backend, probability
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +69,78 @@ def test_predictions_agree_with_evaluate(
     assert metrics["brier"] == pytest.approx(np.mean((score - label) ** 2), rel=1e-9)
     assert metrics["calibration"] == pytest.approx(score.mean() / label.mean())
     assert metrics == json.loads(json.dumps(rafm_run.result.test))
+
+
+@pytest.fixture(scope="module")
+def rating_run(ratings: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Give a RaFM of ratings after an epoch."""
+    config = TrainConfig(ranks=(2, 8), epochs=1, backend="numpy")
+    folder = tmp_path_factory.mktemp("ratings") / "run"
+    return train(config, open_prepared(ratings), folder, Silent())
+
+
+@pytest.mark.parametrize("name", ["rafm_run", "rating_run"])
+def test_levels_stand_beside_the_prediction_in_its_unit(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    run: Run = request.getfixturevalue(name)
+    plain, file = tmp_path / "plain.parquet", tmp_path / "levels.parquet"
+    told("predict", run.folder, "--out", plain)
+    told("predict", run.folder, "--levels", "--out", file)
+    table = pl.read_parquet(file)
+    m = len(run.result.features_at_rank)
+    names = [f"level_{k}" for k in range(1, m + 1)]
+    assert table.columns == ["label", "score", *names]
+    assert table.select("label", "score").equals(pl.read_parquet(plain))
+    assert table[f"level_{m}"].equals(table["score"])
+
+    model, parameters, _ = load_model(run.folder / MODEL)
+    data = open_prepared(run.result.data)
+    rows = next(stream(data, "test", table.height))
+    batch = as_batch(rows, model.layout, data)
+    backend = load_backend(run.config.backend)
+    expected = backend.level_scores(model, parameters, batch)
+    if model.loss == "log":
+        expected = probability(expected)
+    np.testing.assert_allclose(table.select(names).to_numpy().T, expected, rtol=1e-6)
+    assert not np.allclose(expected[0], expected[-1])
+
+
+def test_levels_are_measured(rafm_run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "scores.parquet"
+    told("predict", rafm_run.folder, "--levels", "--out", file)
+    table = pl.read_parquet(file)
+    found = told("evaluate", rafm_run.folder, "--levels")
+    plain = told("evaluate", rafm_run.folder)
+    assert found.pop("levels")[-1] == plain["metrics"]
+    assert found == plain
+    levels = told("evaluate", rafm_run.folder, "--levels")["levels"]
+    for k, metrics in enumerate(levels, start=1):
+        error = (table[f"level_{k}"] - table["label"].cast(pl.Float64)).pow(2).mean()
+        assert metrics["brier"] == pytest.approx(error, rel=1e-12)
+    text = printed("evaluate", rafm_run.folder, "--levels")
+    assert "test, level 1" in text
+    assert "level" not in printed("evaluate", rafm_run.folder)
+
+
+def test_a_model_of_one_level_has_it_and_one_without_is_refused(
+    clicks: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "scores.parquet"
+    for model in ("fm", "lr"):
+        words = ("--model", model, "--backend", "numpy", "--epochs", "1")
+        told("train", clicks, *words, "--out", tmp_path / model)
+    told("predict", tmp_path / "fm", "--levels", "--out", out)
+    table = pl.read_parquet(out)
+    assert table.columns == ["label", "score", "level_1"]
+    assert table["level_1"].equals(table["score"])
+    for command in (["evaluate"], ["predict", "--out", str(out)]):
+        refused = CliRunner().invoke(main, [*command, str(tmp_path / "lr"), "--levels"])
+        assert refused.exit_code == 2
+        assert refused.stderr.splitlines()[-1] == (
+            f"rafm-bench: {tmp_path / 'lr'}: model lr has no levels; leave --levels out"
+        )
+    assert pl.read_parquet(out).equals(table)
 
 
 def test_the_auc_of_a_large_split_is_told_with_its_error(

@@ -254,13 +254,20 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_pieces")
-def test_workers_find_the_scores_of_one_machine(rafm_run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_levels", [False, True])
+def test_workers_find_the_scores_of_one_machine(
+    rafm_run: Run, tmp_path: Path, with_levels: bool
+) -> None:
+    def done(where: Execution, out: Path) -> tuple[object, int]:
+        split, quiet = "train", Silent()
+        return (
+            evaluate(rafm_run, None, "valid", quiet, where, with_levels=with_levels),
+            predict(rafm_run, None, split, out, quiet, where, with_levels=with_levels),
+        )
+
     with threads(2) as address:
-        there = Execution(scheduler=address)
-        found = evaluate(rafm_run, None, "valid", Silent(), there)
-        n_rows = predict(rafm_run, None, "train", tmp_path / "there", Silent(), there)
-    assert found == evaluate(rafm_run, None, "valid", Silent())
-    assert n_rows == predict(rafm_run, None, "train", tmp_path / "here", Silent())
+        there = done(Execution(scheduler=address), tmp_path / "there")
+    assert there == done(Execution(), tmp_path / "here")
     assert (tmp_path / "there").read_bytes() == (tmp_path / "here").read_bytes()
 
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from rafm_bench import backend_check
 from rafm_bench.cli.program import main
-from rafm_kernels import backend_names, load_backend
+from rafm_bench.progress import Silent
+from rafm_kernels import MODELS, backend_names, load_backend
+from tests.kernels import example_backend
 
 SOURCE = Path(__file__).parents[1] / "kernels" / "example_backend.py"
 
@@ -42,7 +48,107 @@ def test_a_backend_of_another_package_is_listed_after_ours() -> None:
     checks = {one["name"]: one for one in json.loads(stdout)["backends"]}
     assert code == 0
     assert checks["example"]["agrees"]
+    assert (checks["example"]["models"], checks["example"]["refused"]) == (
+        ["rafm"],
+        ["adagrad"],
+    )
     assert not checks["absent"]["available"]
+
+
+def offered(monkeypatch: pytest.MonkeyPatch, **functions: Any) -> None:
+    """Offer the example, with these functions replaced, as the one backend."""
+    given = SimpleNamespace(**{**vars(example_backend), **functions})
+    monkeypatch.setattr(backend_check, "backend_names", lambda: ("given",))
+    monkeypatch.setattr(
+        backend_check,
+        "load_backend",
+        lambda name: given if name == "given" else load_backend(name),
+    )
+
+
+def only(*models: str) -> Any:
+    """Make the example's `train` refuse the other models."""
+
+    def train(model: Any, *arguments: Any) -> Any:
+        if model.name not in models:
+            raise NotImplementedError(f"has no {model.name}")
+        return example_backend.train(model, *arguments)
+
+    return train
+
+
+@pytest.mark.parametrize(
+    ("models", "refused"),
+    [(["fm", "lr"], ["rafm", "adagrad"]), (["lr"], ["rafm", "fm", "adagrad"])],
+)
+def test_a_backend_is_checked_in_what_it_computes(
+    monkeypatch: pytest.MonkeyPatch, models: list[str], refused: list[str]
+) -> None:
+    offered(monkeypatch, train=only(*models))
+    code, stdout, _ = ran("backends", "--json")
+    (check,) = json.loads(stdout)["backends"]
+    assert (code, check["agrees"], check["problem"]) == (0, True, None)
+    assert (check["models"], check["refused"]) == (models[:1], refused)
+    _, stdout, _ = ran("backends")
+    assert f"in {models[0]}; has no {', '.join(refused)}" in stdout
+
+
+def test_all_models_are_checked_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered(monkeypatch)
+    code, stdout, _ = ran("backends", "--all-models", "--json")
+    (check,) = json.loads(stdout)["backends"]
+    assert (code, check["agrees"]) == (0, True)
+    assert check["models"] == ["rafm", "fm", "lr"]
+    assert check["refused"] == ["adagrad", "difacto", "mrma", "ffm"]
+
+
+def test_all_models_of_the_reference_can_be_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backend_check, "backend_names", lambda: ("numpy",))
+    (check,) = backend_check.check_backends(Silent(), all_models=True)
+    assert set(check.models) == set(MODELS)
+    assert (check.difference, check.refused) == (0, ())
+
+
+def off(*arguments: Any) -> Any:
+    return example_backend.scores(*arguments) * (1 + 1e-9)
+
+
+def not_finite(*arguments: Any) -> Any:
+    return example_backend.scores(*arguments) * np.nan
+
+
+def levels_off(*arguments: Any) -> Any:
+    return example_backend.level_scores(*arguments) + 1e-9
+
+
+def broken(*_: Any) -> Any:
+    raise RuntimeError("no device")
+
+
+@pytest.mark.parametrize(
+    ("functions", "told"),
+    [
+        ({"scores": off}, "DIFFERS by 1e-09 in rafm"),
+        ({"level_scores": levels_off}, "DIFFERS by"),
+        ({"scores": not_finite}, "computes numbers that are not finite"),
+        ({"scores": broken}, "RuntimeError: no device"),
+        ({"train": only()}, "computes none of rafm, fm, lr, difacto, mrma, ffm"),
+    ],
+)
+def test_a_backend_that_is_wrong_is_told_by_word_and_exit_code(
+    monkeypatch: pytest.MonkeyPatch, functions: dict[str, Any], told: str
+) -> None:
+    offered(monkeypatch, **functions)
+    code, stdout, stderr = ran("backends")
+    assert code == 1
+    assert told in stdout
+    assert stderr.splitlines()[-1].startswith(
+        "rafm-bench: given: does not compute what numpy does; choose another backend"
+    )
+    code, stdout, _ = ran("backends", "--json")
+    assert (code, json.loads(stdout)["backends"][0]["agrees"]) == (1, False)
 
 
 @pytest.mark.usefixtures("installed")

@@ -216,7 +216,7 @@ def test_a_weight_that_is_not_finite_at_the_end_of_an_epoch_stops_training(
     assert click_data.train_counts()[-1] == 0
     monkeypatch.setattr(states, "init_parameters", spoilt)
     with pytest.raises(
-        RunError, match=r"a weight is not finite at step 50 \(epoch 1\)"
+        RunError, match=r"a weight is not finite, found after step 50 \(epoch 1\) with"
     ):
         train(SMALL, click_data, tmp_path / "run", Silent())
 
