@@ -259,7 +259,7 @@ def test_a_small_budget_reads_the_first_lines_of_a_long_file_and_says_so(
     out = tmp_path / "report"
     reproduce(plan(raw_ratings, out, "table3"), Silent())
     manifest = json.loads(
-        (out / "work/data/ml-latest-small.counts-train/manifest.json").read_text()
+        (out / "work/data/ml-latest-small.small.counts-train/manifest.json").read_text()
     )
     assert sum(split["rows"] for split in manifest["splits"].values()) == 400
     assert "lines alone" in (out / "report.md").read_text(encoding="utf-8")
