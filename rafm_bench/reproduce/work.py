@@ -173,6 +173,19 @@ class Told:
         )
 
 
+def space_of(
+    cell: Cell, budget: Budget, *, ratings: bool
+) -> dict[str, tuple[Any, ...]]:
+    """Return what is searched for a cell: of every model the same, but of LR.
+
+    Under the paper's protocol L2 shrinks embeddings alone, and LR has none.
+    """
+    space = budget.space(cell.protocol, ratings=ratings)
+    if cell.model == "lr" and cell.options().get("l2_scope") == "all":
+        del space["l2"]
+    return space
+
+
 def _search(
     cell: Cell,
     options: dict[str, Any],
@@ -185,9 +198,7 @@ def _search(
     That is told by a row, in place of the runs.
     """
     budget = place.budget
-    space = budget.space(cell.protocol, ratings=data.task == "regression")
-    if cell.model == "lr" and options.get("l2_scope") == "all":
-        del space["l2"]  # it shrinks embeddings alone, and there are none
+    space = space_of(cell, budget, ratings=data.task == "regression")
     if all(len(values) == 1 for values in space.values()):
         return {name: values[0] for name, values in space.items()}
     shared = {name: value for name, value in options.items() if name not in space}
