@@ -106,10 +106,13 @@ def _sections(
     sections = []
     for name in names:
         one, cells = found[name], plan.cells(experiment, name)
-        if one is not None:
-            cells = [cell for cell in cells if not one.why_not(cell.protocol)]
-        if one is None or not cells:
+        if one is None:
             sections.append(_absent(name))
+            continue
+        unfit = [why for cell in cells if (why := one.why_not(cell.protocol))]
+        cells = [cell for cell in cells if not one.why_not(cell.protocol)]
+        if not cells:
+            sections.append(_absent(name, unfit[0]))
         elif experiment == "fig4":
             sections.append(sparse_section(one, cells, place))
         else:
@@ -122,15 +125,20 @@ def _sections(
     return sections
 
 
-def _absent(name: str) -> Section:
+def _absent(name: str, unfit: str = "") -> Section:
+    """Tell that data are not there, or why those that are prepared do not suit."""
     data_set = SETS[name]
     claim = f"RaFM is better than its rivals on {data_set.title}"
-    why = "the data are not there"
+    why = unfit or "the data are not there"
+    way = (
+        f"{unfit[0].upper()}{unfit[1:]}."
+        if unfit
+        else f"Not there. To get it: {data_set.get}."
+    )
     there = name in PAPER
     return Section(
         data_set.title,
-        f"Not there. To get it: {data_set.get}."
-        + " What the paper prints stands in the table." * there,
+        way + " What the paper prints stands in the table." * there,
         tables=[printed_table(name)] if there else [],
         verdicts=[Verdict(claim, OPEN, data_set.title, why, ON_ABSENT)],
     )

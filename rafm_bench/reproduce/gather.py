@@ -173,11 +173,11 @@ def _archive_of(folder: str) -> str:
 
 def _holds(archive: Path, bare: str) -> bool:
     """Whether an archive is there and holds a file; a damaged one is refused later."""
+    if not archive.is_file():
+        return False
     try:
         with zipfile.ZipFile(archive) as file:
             return any(name.rsplit("/", 1)[-1] == bare for name in file.namelist())
-    except FileNotFoundError:
-        return False
     except zipfile.BadZipFile:
         return True
 

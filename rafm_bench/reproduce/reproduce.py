@@ -122,12 +122,19 @@ def _run_all(plan: Plan, found: dict[str, Found | None], report: Reporter) -> Pa
     }
     prepared = _prepare_all(plan, here, report)
     plan.place.data.update((key, data.fingerprint) for key, data in prepared.items())
-    page = plan.place.out
     for number, experiment in enumerate(plan.experiments, start=1):
+        before = _stamp(plan.place.store)
         _run(experiment, plan, here, prepared, report)
-        done = replace(plan, experiments=plan.experiments[:number])
-        page = write_documents(done, here, report)
-    return page
+        is_last = number == len(plan.experiments)
+        if not is_last and _stamp(plan.place.store) != before:
+            done = replace(plan, experiments=plan.experiments[:number])
+            write_documents(done, here, report)
+    return write_documents(plan, here, report)
+
+
+def _stamp(file: Path) -> int:
+    """Return when a file was written last; 0 where it is not there."""
+    return file.stat().st_mtime_ns if file.exists() else 0
 
 
 def _prepare_all(

@@ -14,6 +14,7 @@ from rafm_bench.errors import Diverged, Interrupted, UserError
 from rafm_bench.progress import Silent
 from rafm_bench.reproduce import gather, work
 from rafm_bench.reproduce import reproduce as whole
+from rafm_bench.reproduce.block import Block
 from rafm_bench.reproduce.budget import Budget
 from rafm_bench.reproduce.cells import EXPERIMENTS, TABLES
 from rafm_bench.reproduce.document import TITLES
@@ -324,6 +325,7 @@ def test_the_first_lines_of_the_papers_data_are_a_part_of_them(
     for _ in range(2):
         cut = lay_out(found, work_folder, "small", Silent())
         assert (cut.choice.kind, found.choice.kind) == ("part", "papers")
+        assert Block("table3", cut, {}, "").where("clean") == "ML-10M (part), clean"
         data = prepare_set(cut, "clean", work_folder, "small", Silent())
         assert sum(data.rows(split) for split in data.splits) == 20
     assert lay_out(found, work_folder, "full", Silent()) is found
@@ -405,6 +407,8 @@ def test_all_experiments_run_on_tiny_files_of_every_data_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gather, "PLANTED_ROWS", {"small": 300})
+    # To collect the garbage of all tests before each run would be most of the time.
+    monkeypatch.setattr("rafm_bench.memory_plan.give_back_memory", lambda: None)
     root, out = tmp_path / "raw", tmp_path / "report"
     write_all_raw(root)
     cases = [(*regime, m) for regime in BOUNDS for m in LEVELS]
