@@ -130,15 +130,12 @@ def _absent(name: str, unfit: str = "") -> Section:
     data_set = SETS[name]
     claim = f"RaFM is better than its rivals on {data_set.title}"
     why = unfit or "the data are not there"
-    way = (
-        f"{unfit[0].upper()}{unfit[1:]}."
-        if unfit
-        else f"Not there. To get it: {data_set.get}."
-    )
+    lead = unfit or f"not there; to get it: {data_set.get}"
     there = name in PAPER
     return Section(
         data_set.title,
-        way + " What the paper prints stands in the table." * there,
+        f"{lead[0].upper()}{lead[1:]}."
+        + " What the paper prints stands in the table." * there,
         tables=[printed_table(name)] if there else [],
         verdicts=[Verdict(claim, OPEN, data_set.title, why, ON_ABSENT)],
     )

@@ -361,6 +361,34 @@ def test_prepared_data_are_used_under_the_protocol_that_they_suit(
     assert not (both.place.out / "work" / "data").exists()
 
 
+def test_figure_4_says_why_prepared_data_do_not_suit_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whole, "FIG4_SETS", ("frappe",))
+    root = tmp_path / "raw"
+    write_all_raw(root)
+    raw = root / "frappe" / "frappe.csv"
+    options = PrepareOptions(
+        "frappe", (str(raw),), str(root / "frappe" / "all"), count_splits="all"
+    )
+    prepare(options)
+    raw.unlink()
+    asked = plan(root, tmp_path / "report", budget(), "fig4", protocols=("paper",))
+    text = text_of(reproduce(asked, Silent()))
+    assert "The sparse protocol was left out" in text
+    assert not asked.place.rows()
+
+
+def test_a_damaged_archive_is_told_before_any_run(tmp_path: Path) -> None:
+    root = tmp_path / "raw"
+    write_all_raw(root)
+    (root / "ml-20m.zip").write_bytes(b"PK")
+    asked = plan(root, tmp_path / "report", budget(), "table3")
+    with pytest.raises(DataError, match="damaged or cut short"):
+        reproduce(asked, Silent())
+    assert not asked.place.rows()
+
+
 def test_prepared_data_of_unknown_files_stand_in(
     raw_ratings: Path, tmp_path: Path
 ) -> None:
