@@ -17,7 +17,7 @@ from rafm_bench.reproduce.figures import (
     regimes_section,
     sparse_section,
 )
-from rafm_bench.reproduce.gather import MOST_LINES, head_file, prepare_set
+from rafm_bench.reproduce.gather import folder_of, prepare_set
 from rafm_bench.reproduce.method import (
     READING,
     TUNED,
@@ -70,12 +70,12 @@ def write_documents(
         "reading": READING,
         "claims": claims_table(verdicts),
         "protocols": describe(plan),
-        "deviations": deviations(plan),
+        "deviations": deviations(plan, found),
         "tuned": TUNED,
         "parts": {TITLES[name]: sections for name, sections in parts.items()},
         "tallies": [tally(TITLES[name], some) for name, some in parts.items()],
         "missing": missing(found),
-        "again": _again(plan),
+        "again": _again(plan, found),
         "facts": facts(plan),
     }
     for picture in (one for some in parts.values() for s in some for one in s.pictures):
@@ -98,7 +98,9 @@ def _sections(
         return [regimes_section(measure_regimes(place.out / REGIMES, report))]
     if experiment == "fig1":
         prepared = [
-            (one, prepare_set(one, "clean", work, budget, Silent())) for one in there
+            (one, prepare_set(one, "clean", work, budget, Silent()))
+            for one in there
+            if not one.why_not("clean")
         ]
         return [frequencies_section(prepared)]
     sections = []
@@ -106,6 +108,11 @@ def _sections(
         one, cells = found[name], plan.cells(experiment, name)
         if one is None:
             sections.append(_absent(name))
+            continue
+        unfit = [why for cell in cells if (why := one.why_not(cell.protocol))]
+        cells = [cell for cell in cells if not one.why_not(cell.protocol)]
+        if not cells:
+            sections.append(_absent(name, unfit[0]))
         elif experiment == "fig4":
             sections.append(sparse_section(one, cells, place))
         else:
@@ -115,44 +122,46 @@ def _sections(
             if experiment == "fig3":
                 section.pictures.extend(ranks_pictures(block))
             sections.append(section)
-        if one is not None and head_file(one, work).is_file():
-            note = f"A small budget reads the first {MOST_LINES:,} lines alone."
-            sections[-1].notes.append(note)
     return sections
 
 
-def _absent(name: str) -> Section:
+def _absent(name: str, unfit: str = "") -> Section:
+    """Tell that data are not there, or why those that are prepared do not suit."""
     data_set = SETS[name]
     claim = f"RaFM is better than its rivals on {data_set.title}"
-    why = "the data are not there"
+    why = unfit or "the data are not there"
+    lead = unfit or f"not there; to get it: {data_set.get}"
     there = name in PAPER
     return Section(
         data_set.title,
-        f"Not there. To get it: {data_set.get}."
+        f"{lead[0].upper()}{lead[1:]}."
         + " What the paper prints stands in the table." * there,
         tables=[printed_table(name)] if there else [],
         verdicts=[Verdict(claim, OPEN, data_set.title, why, ON_ABSENT)],
     )
 
 
-def _again(plan: Plan) -> list[str]:
+def _again(plan: Plan, found: dict[str, Found | None]) -> list[str]:
     """Return the command of the first run of each data set under each protocol."""
     first = {
         (row["data_set"], row["protocol"]): row
         for row in reversed(plan.place.rows())
         if row["status"] == "done"
     }
-    data, told = plan.place.out / "work" / "data", []
+    work, told = plan.place.out / "work" / "data", []
     for (name, protocol), row in sorted(first.items()):
-        counts = "all" if protocol == "paper" else "train"
+        there = found.get(name)
+        if there is None:  # of another command with this folder
+            continue
+        data = folder_of(there, protocol, work, plan.place.budget.name)
         file = FOLDER / f"{row['cell'].partition('.l1-')[0]}.toml"
         changed = [
             f"--{key.replace('_', '-')} {f'{row[key]:g}'.replace('e-0', 'e-')}"
             for key in CHANGED
         ]
         told.append(
-            f"rafm-bench train {near(data / f'{name}.counts-{counts}')} --config "
-            f"{near(file)} {' '.join(changed)} --out RUN"
+            f"rafm-bench train {near(data)} --config {near(file)} "
+            f"{' '.join(changed)} --out RUN"
         )
     return told
 

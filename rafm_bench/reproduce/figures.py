@@ -164,10 +164,17 @@ def ranks_pictures(block: Block) -> list[Any]:
 
 def sparse_section(found: Found, cells: Sequence[Cell], place: Place) -> Section:
     """Tell AUC over parameters in units of LR's, and whether RaFM needs fewer."""
-    points = _points([outcome(cell, place) for cell in cells])
+    outcomes = [outcome(cell, place) for cell in cells]
+    errors = [
+        f"{one.cell.label}, L1 {one.cell.changed['l1']:g}: {error}"
+        for one in outcomes
+        for error in one.errors
+    ]
+    points = _points(outcomes)
     title = found.data_set.title
     if not points:
-        return Section(title, notes=["no run came to an end"])
+        notes = ["no run of LR without L1 came to an end", *errors]
+        return Section(title, notes=notes)
     rows: list[list[str | Beside]] = [
         [one.label, f"{one.l1:g}", f"{one.size:.2f}", str(one.auc)] for one in points
     ]
@@ -185,6 +192,7 @@ def sparse_section(found: Found, cells: Sequence[Cell], place: Place) -> Section
         [Table(["model", "L1", "parameters in LR's", "test AUC"], rows)],
         [_judge_sparse(points, found.data_set.title)],
         [drawn],
+        errors,
     )
 
 
