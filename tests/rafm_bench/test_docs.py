@@ -64,13 +64,13 @@ def is_run(command: str) -> bool:
 
 def parse(words: list[str]) -> None:
     """Parse the words of a command and run nothing."""
-    command, name, context = main, "rafm-bench", None
+    command: click.Command | None = main
+    context = None
     while isinstance(command, click.Group):
-        context = command.make_context(name, list(words), parent=context)
-        name, found, words = command.resolve_command(context, words)
-        assert found is not None
-        command = found
-    command.make_context(name, list(words), parent=context)
+        context = command.make_context(None, list(words), parent=context)
+        _, command, words = command.resolve_command(context, words)
+    assert command is not None
+    command.make_context(None, list(words), parent=context)
 
 
 def columns(text: str) -> list[str]:
@@ -155,6 +155,20 @@ def test_the_example_of_a_backend_is_the_one_that_is_tested() -> None:
     names: dict[str, Any] = {}
     exec(suite.replace("import example_backend\n", ""), names)
     assert callable(names["test_example_backend"])
+
+
+def test_the_messages_that_questions_quote_are_those_of_the_program() -> None:
+    text = "".join(
+        file.read_text(encoding="utf-8")
+        for package in ("rafm_bench", "kernels", "datasets")
+        for file in (ROOT / package).rglob("*.py")
+    )
+    said = re.sub(r'"\s*\n\s*f?"', "", text)  # a sentence over several lines
+    quoted = re.findall(r'"([^"]+)"', (DOCS / "faq.md").read_text(encoding="utf-8"))
+    assert len(quoted) > 8
+    for sentence in quoted:
+        for part in re.split(r"\s*\.\.\.\s*", sentence):
+            assert part in said, f"{part!r} of {sentence!r}"
 
 
 def headings(page: Path) -> set[str]:
