@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import pytest
@@ -16,9 +15,6 @@ from rafm_bench.cli.program import COMMANDS, main
 from tests.rafm_bench.raw_files import write_raw_files
 from tests.rafm_bench.test_command_line import run
 from tests.rafm_bench.test_reproduce import TINY
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -86,7 +82,7 @@ def few_blocks(options: dict[str, Any], n_rows: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in a folder of raw files, with experiments of the least size."""
     monkeypatch.chdir(tmp_path)
     write_raw_files(tmp_path)
@@ -99,9 +95,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "rafm_bench.reproduce.budget.make_budget",
         lambda name, n: replace(TINY, name=name, seeds=TINY.seeds[: n or 1]),
     )
-    gc.freeze()  # each run looks through all that can be collected: here, all of pytest
-    yield tmp_path
-    gc.unfreeze()
+    monkeypatch.setattr("rafm_bench.memory_plan.give_back_memory", lambda: None)
+    return tmp_path
 
 
 @pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.stem)
@@ -146,17 +141,6 @@ def test_commands_within_sentences_can_be_typed(page: Path, here: Path) -> None:
             parse(words)
 
 
-def test_the_example_of_a_backend_is_the_one_that_is_tested() -> None:
-    example, suite = (
-        text for kind, text in blocks(DOCS / "backends.md") if kind == "python"
-    )
-    kept = ROOT / "tests" / "kernels" / "example_backend.py"
-    assert example == kept.read_text(encoding="utf-8")
-    names: dict[str, Any] = {}
-    exec(suite.replace("import example_backend\n", ""), names)
-    assert callable(names["test_example_backend"])
-
-
 def test_the_messages_that_questions_quote_are_those_of_the_program() -> None:
     text = "".join(
         file.read_text(encoding="utf-8")
@@ -178,8 +162,19 @@ def headings(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in found}
 
 
-@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.stem)
-def test_links_to_other_files_lead_somewhere(page: Path) -> None:
+def test_the_example_of_a_backend_is_the_one_that_is_tested():
+    example, suite = (
+        text for kind, text in blocks(DOCS / "backends.md") if kind == "python"
+    )
+    kept = ROOT / "tests" / "kernels" / "example_backend.py"
+    assert example == kept.read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(suite.replace("import example_backend\n", ""), names)
+    assert callable(names["test_example_backend"])
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda p: p.stem)
+def test_links_to_other_files_lead_somewhere(page):
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
     targets = re.findall(r"\]\(([^)\s]+)", text) + re.findall(r'src="([^"]+)', text)
     for target in targets:
