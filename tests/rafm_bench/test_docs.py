@@ -12,6 +12,7 @@ import click
 import pytest
 
 from rafm_bench.cli.program import COMMANDS, main
+from rafm_bench.reproduce.sets import SETS
 from tests.rafm_bench.raw_files import write_raw_files
 from tests.rafm_bench.test_command_line import run
 from tests.rafm_bench.test_reproduce import TINY
@@ -153,6 +154,12 @@ def test_the_messages_that_questions_quote_are_those_of_the_program() -> None:
     for sentence in quoted:
         for part in re.split(r"\s*\.\.\.\s*", sentence):
             assert part in said, f"{part!r} of {sentence!r}"
+
+
+@pytest.mark.parametrize("name", [name for name in SETS if name != "planted"])
+def test_the_table_of_data_sets_names_the_files_of_experiments(name: str) -> None:
+    wanted = SETS[name].choices[0].raw[0]
+    assert f"`{wanted}`" in (DOCS / "data-sets.md").read_text(encoding="utf-8")
 
 
 def headings(page: Path) -> set[str]:
