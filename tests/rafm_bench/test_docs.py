@@ -198,3 +198,4 @@ def test_every_page_is_in_the_navigation() -> None:
     )
     listed = {line for tree in trees for line in tree.split() if ":" not in line}
     assert {page.stem for page in PAGES} - {"index"} <= listed
+    assert not {"search", "genindex"} & listed, "Sphinx has pages of these names itself"
