@@ -67,7 +67,8 @@ def cost(ranks: str, sets: str, m: int) -> float:
 def measure_regimes(file: Path, report: Reporter) -> list[dict[str, Any]]:
     """Time training and scoring in each regime, or read what was timed before.
 
-    Regimes and numbers of levels take turns; a figure is the least of its turns. What
+    Regimes and numbers of levels take turns; a figure is the least of its turns, in
+    seconds of this process alone, as other processes would change single ratios. What
     another commit or processor has timed is timed anew.
     """
     facts = measured_by()
@@ -134,8 +135,8 @@ def _time(rows: Batch, ranks: str, sets: str, m: int) -> tuple[float, float]:
     )
     backend.train(model, state, optimizer, few, 2)
     backend.scores(model, state.parameters, few)
-    started = time.perf_counter()
+    started = time.process_time()
     backend.train(model, state, optimizer, rows, 256)
-    trained = time.perf_counter()
+    trained = time.process_time()
     backend.scores(model, state.parameters, rows)
-    return trained - started, time.perf_counter() - trained
+    return trained - started, time.process_time() - trained
