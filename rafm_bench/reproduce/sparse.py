@@ -53,11 +53,17 @@ class Chosen(NamedTuple):
 
 def sparse_section(found: Found, cells: Sequence[Cell], place: Place) -> Section:
     """Tell AUC over parameters in units of LR's, and whether RaFM needs fewer."""
-    points = read_points([outcome(cell, place) for cell in cells])
-    title = found.data_set.title
+    outcomes = [outcome(cell, place) for cell in cells]
+    errors = [
+        f"{one.cell.label}, L1 {one.cell.changed['l1']:g}: {error}"
+        for one in outcomes
+        for error in one.errors
+    ]
+    points, title = read_points(outcomes), found.data_set.title
     chosen = choose(points)
     if chosen is None:
-        return Section(title, notes=["no run of LR, RaFM or FM came to an end"])
+        none = "no run of LR without L1, of a RaFM or of an FM came to an end"
+        return Section(title, notes=[none, *errors])
     told = [chosen.lr, chosen.rafm, *chosen.fms]
     rows: list[list[str | Beside]] = [
         [
@@ -85,6 +91,7 @@ def sparse_section(found: Found, cells: Sequence[Cell], place: Place) -> Section
         [Table([*header, "compared"], rows)],
         [judge_sparse(chosen, points, found.data_set.title)],
         [drawn],
+        errors,
     )
 
 
