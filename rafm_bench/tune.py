@@ -35,8 +35,21 @@ if TYPE_CHECKING:
     from rafm_bench.store import Row
 
 
-def tune(search: Search, report: Reporter, execution: Execution = STANDARD) -> None:
+def tune(
+    search: Search,
+    report: Reporter,
+    execution: Execution = STANDARD,
+    *,
+    tested: bool = True,
+) -> None:
     """Run the trials that are left, then score the test split for the best one.
+
+    Parameters
+    ----------
+    search : its trials, and where they are kept
+    report : told of the progress
+    execution : how each trial is carried out
+    tested : score the test split for the best trial
 
     Raises
     ------
@@ -50,7 +63,8 @@ def tune(search: Search, report: Reporter, execution: Execution = STANDARD) -> N
         report.say(search.plan())
         try:
             _run_trials(search, report, execution)
-            _test_best(search, report)
+            if tested:
+                _test_best(search, report)
         except (Interrupted, KeyboardInterrupt) as stop:
             left, n = len(search.left()), len(search.trials)
             text = f"interrupted with {left} of {n} trials left; the same command goes "

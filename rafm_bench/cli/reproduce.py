@@ -8,22 +8,22 @@ import click
 
 from rafm_bench.cli.options import json_option
 from rafm_bench.cli.output import show
+from rafm_bench.reproduce.cells import EXPERIMENTS
 
-EXPERIMENTS = ("table1", "table2", "table3", "table4", "fig1", "fig3", "fig4", "all")
 EXAMPLE = """\b
 Example:
   rafm-bench reproduce table4 --data-root raw --budget small --out reproduced"""
 
 
 @click.command("reproduce", epilog=EXAMPLE)
-@click.argument("experiment", type=click.Choice(EXPERIMENTS))
+@click.argument("experiment", type=click.Choice((*EXPERIMENTS, "all")))
 @click.option(
     "--data-root",
     metavar="DIR",
     required=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of raw files: frappe/, ml-10m/, ml-1m/, criteo/ and so on, each plain "
-    "or .gz.",
+    help="Folder of raw files, as fetched or unpacked, or of prepared data: frappe/, "
+    "ml-10m/ or ml-10m.zip, criteo/ and so on.",
 )
 @click.option(
     "--protocol",

@@ -19,7 +19,7 @@ from rafm_bench.reproduce.figures import (
     ranks_pictures,
     regimes_section,
 )
-from rafm_bench.reproduce.gather import MOST_LINES, head_file, prepare_set
+from rafm_bench.reproduce.gather import folder_of, prepare_set
 from rafm_bench.reproduce.method import (
     READING,
     TUNED,
@@ -70,12 +70,12 @@ def write_documents(
         "reading": READING,
         "claims": claims_table(verdicts),
         "protocols": describe(plan),
-        "deviations": deviations(plan),
+        "deviations": deviations(plan, found),
         "tuned": TUNED,
         "parts": {TITLES[name]: sections for name, sections in parts.items()},
         "tallies": [tally(TITLES[name], some) for name, some in parts.items()],
         "missing": missing(found),
-        "again": _again(plan),
+        "again": _again(plan, found),
         "facts": facts(plan) | _timed_by(plan),
     }
     for picture in (one for some in parts.values() for s in some for one in s.pictures):
@@ -98,7 +98,9 @@ def _sections(
         return [regimes_section(measure_regimes(place.out / REGIMES, report))]
     if experiment == "fig1":
         prepared = [
-            (one, prepare_set(one, "clean", work, budget, Silent())) for one in there
+            (one, prepare_set(one, "clean", work, budget, Silent()))
+            for one in there
+            if not one.why_not("clean")
         ]
         return [frequencies_section(prepared)]
     sections = []
@@ -106,6 +108,11 @@ def _sections(
         one, cells = found[name], plan.cells(experiment, name)
         if one is None:
             sections.append(_absent(name))
+            continue
+        unfit = [why for cell in cells if (why := one.why_not(cell.protocol))]
+        cells = [cell for cell in cells if not one.why_not(cell.protocol)]
+        if not cells:
+            sections.append(_absent(name, unfit[0]))
         elif experiment == "fig4":
             sections.append(sparse_section(one, cells, place))
         else:
@@ -118,20 +125,21 @@ def _sections(
             if experiment == "fig3":
                 section.pictures.extend(ranks_pictures(block))
             sections.append(section)
-        if one is not None and head_file(one, work).is_file():
-            note = f"A small budget reads the first {MOST_LINES:,} lines alone."
-            sections[-1].notes.append(note)
     return sections
 
 
-def _absent(name: str) -> Section:
-    """Tell how to get data that are not there; of the paper's own a claim is open."""
+def _absent(name: str, unfit: str = "") -> Section:
+    """Tell that data are not there, or why those that are prepared do not suit.
+
+    Of the paper's own data a claim is open; what it never had is none.
+    """
     data_set = SETS[name]
-    lead = f"Not there. To get it: {data_set.get}."
+    lead = unfit or f"not there; to get it: {data_set.get}"
+    lead = f"{lead[0].upper()}{lead[1:]}."
     if name not in PAPER:
         return Section(data_set.title, lead)
     claim = f"RaFM is better than its rivals on {data_set.title}"
-    why = "the data are not there"
+    why = unfit or "the data are not there"
     return Section(
         data_set.title,
         f"{lead} What the paper prints stands in the table.",
@@ -140,7 +148,7 @@ def _absent(name: str) -> Section:
     )
 
 
-def _again(plan: Plan) -> list[str]:
+def _again(plan: Plan, found: dict[str, Found | None]) -> list[str]:
     """Return for each cell the command that makes its first run again."""
     first: dict[str, Row] = {}
     for row in plan.place.rows():
@@ -148,8 +156,10 @@ def _again(plan: Plan) -> list[str]:
             first.setdefault(row["cell"], row)
     work, told = plan.place.out / "work" / "data", []
     for name, row in first.items():
-        counts = "all" if row["protocol"] == "paper" else "train"
-        data = work / f"{row['data_set']}.counts-{counts}"
+        there = found.get(row["data_set"])
+        if there is None:  # of another command with this folder
+            continue
+        data = folder_of(there, row["protocol"], work, plan.place.budget.name)
         words = train_words(_config(row), data, Path("RUN") / name)
         told.append(shlex.join(["rafm-bench", *words]))
     return told

@@ -111,11 +111,11 @@ class Outcome:
 
 
 def outcome(cell: Cell, place: Place) -> Outcome:
-    """Return what the newest run of each seed of the budget came to."""
+    """Return what the newest run of each seed came to, on the data at hand."""
     newest = {
         row["seed"]: row
         for row in place.rows(cell)
-        if row["budget"] == place.budget.name and row["seed"] in place.budget.seeds
+        if row["seed"] in place.budget.seeds
     }
     rows = [newest[seed] for seed in sorted(newest)]
     return Outcome(

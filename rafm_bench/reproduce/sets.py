@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
-Kind = Literal["papers", "near", "stand-in", "sample", "generated"]
-"""`papers`: the paper's own data; `near`: the same, in part drawn again; `stand-in`:
-other data of the same nature; `sample`: too few rows to tell quality; `generated`."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Kind = Literal["papers", "near", "part", "stand-in", "sample", "generated"]
+"""`papers`: the paper's own data; `near`: the same, in part drawn again; `part`: their
+first lines alone; `stand-in`: other data of the same nature; `sample`: too few rows to
+tell quality; `generated`."""
 Protocol = Literal["paper", "clean", "sparse"]
+Counts = Literal["all", "train"]
+"""The splits whose counts rank features."""
+
+
+def counts_of(protocol: Protocol) -> Counts:
+    """Return whose counts rank features under a protocol."""
+    return "all" if protocol == "paper" else "train"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Raw files that stand for a data set: names below DIR, with or without .gz.
+    """Raw files that stand for a data set, and how they are prepared.
 
-    A name may be several joined by commas, as `prepare` takes them.
+    Attributes
+    ----------
+    raw : names below DIR, see `gather.find`; one may be several joined by commas, as
+        `prepare` takes them
+    min_count, hour : as `prepare` takes them
+    differs : what is known or guessed to be other than the paper's preparation
     """
 
     kind: Kind
@@ -24,6 +41,9 @@ class Choice:
     told: str
     split: Literal["random", "given"] = "random"
     fractions: tuple[float, float, float] | None = None
+    min_count: int = 1
+    hour: Literal["drop"] | None = None
+    differs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +66,36 @@ class DataSet:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A data set that is there."""
+    """A data set that is there: as raw files or, without any, prepared already.
+
+    `prepared` are folders of prepared data by the splits whose counts rank features.
+    """
 
     data_set: DataSet
     choice: Choice
     raw: tuple[str, ...]
+    prepared: Mapping[Counts, Path] = field(default_factory=dict)
 
     @property
     def told(self) -> str:
         """Say what stands for the data set."""
         return f"{self.data_set.title}: {self.choice.told}"
 
+    def why_not(self, protocol: Protocol) -> str:
+        """Say why the data do not suit a protocol; empty where they do."""
+        counts = counts_of(protocol)
+        if self.raw or not self.prepared or counts in self.prepared:
+            return ""
+        return (
+            f"the {protocol} protocol was left out: what is prepared in "
+            f"DIR/{self.data_set.name} has counts of {next(iter(self.prepared))} "
+            f"splits, not of {counts}; put the raw files there, or prepare them with "
+            f"--count-splits {counts} into a folder below"
+        )
+
 
 _TAG_SPLIT = (0.7, 0.2, 0.1)
-_L = "frappe/frappe_l."
+_L, _N = "frappe/frappe_l.", "frappe/frappe."
 SETS = {
     one.name: one
     for one in (
@@ -72,6 +108,14 @@ SETS = {
                     "libfm",
                     (f"{_L}train.libfm", f"{_L}validation.libfm", f"{_L}test.libfm"),
                     "the paper's own files",
+                    "given",
+                ),
+                Choice(
+                    "papers",
+                    "libfm",
+                    (f"{_N}train.libfm", f"{_N}validation.libfm", f"{_N}test.libfm"),
+                    "the files of the NFM repository, which have the paper's numbers "
+                    "of rows and features",
                     "given",
                 ),
                 Choice(
@@ -97,7 +141,8 @@ SETS = {
                 ),
             ),
             "rafm-bench fetch frappe says where; put frappe.csv, or the files "
-            "frappe_l.*.libfm of the authors, into DIR/frappe",
+            "frappe_l.*.libfm of the authors, into DIR/frappe; frappe.*.libfm, as of "
+            "github.com/hexiangnan/neural_factorization_machine, have the same rows",
         ),
         DataSet(
             "ml-tag",
@@ -150,8 +195,17 @@ SETS = {
         DataSet(
             "amazon-movies",
             "Amazon movies",
-            (Choice("papers", "amazon", ("amazon/movies.txt",), "all its reviews"),),
-            "rafm-bench fetch amazon-movies --out DIR/amazon",
+            (
+                Choice(
+                    "stand-in",
+                    "amazon",
+                    ("amazon/movies.txt",),
+                    "all 7.9 million reviews stand in, where the paper has 1.2 million "
+                    "and does not say which",
+                ),
+            ),
+            "rafm-bench fetch amazon-movies --out DIR/amazon gets all reviews; which "
+            "of them are the paper's is not said",
         ),
         DataSet(
             "ml-1m",
@@ -190,14 +244,30 @@ SETS = {
                     ("amazon/reviews_Musical_Instruments_5.json",),
                     "10,261 reviews of another category than the paper's",
                 ),
+                Choice(
+                    "stand-in",
+                    "amazon",
+                    ("amazon/ratings_Musical_Instruments.csv",),
+                    "all ratings of another category than the paper's",
+                ),
             ),
-            "rafm-bench fetch names Amazon's ratings; into DIR/amazon",
+            "rafm-bench fetch amazon-2014 --category Musical_Instruments --out "
+            "DIR/amazon",
         ),
         DataSet(
             "criteo",
             "Criteo",
             (
-                Choice("papers", "criteo", ("criteo/train.txt",), "all its rows"),
+                Choice(
+                    "papers",
+                    "criteo",
+                    ("criteo/train.txt",),
+                    "all its rows",
+                    min_count=10,
+                    differs="values seen fewer than 10 times are one rare value of "
+                    "their field, a guess that comes near the paper's 1,086,901 "
+                    "features",
+                ),
                 Choice(
                     "sample",
                     "criteo",
@@ -212,16 +282,29 @@ SETS = {
             "avazu",
             "Avazu",
             (
-                Choice("papers", "avazu", ("avazu/train.csv",), "all its rows"),
-                Choice("papers", "avazu", ("avazu/train",), "all its rows"),
+                *(
+                    Choice(
+                        "papers",
+                        "avazu",
+                        (name,),
+                        "all its rows",
+                        min_count=20,
+                        hour="drop",
+                        differs="values seen fewer than 20 times are one rare value of "
+                        "their field, a guess towards the paper's 570,344 features; "
+                        "the hour is left out, as the paper has 21 fields",
+                    )
+                    for name in ("avazu/train.csv", "avazu/train")
+                ),
                 Choice(
                     "sample",
                     "avazu",
                     ("avazu/CTR_data.csv",),
                     "a sample of some thousand rows",
+                    hour="drop",
                 ),
             ),
-            "rafm-bench fetch avazu says where; put train.csv into DIR/avazu",
+            "rafm-bench fetch avazu says where; put train.gz into DIR/avazu",
         ),
         DataSet(
             "planted",
@@ -233,6 +316,7 @@ SETS = {
                     (),
                     "logs in the layout of Criteo with planted ranks: frequent values "
                     "were given more dimensions",
+                    min_count=4,
                 ),
             ),
             "",
