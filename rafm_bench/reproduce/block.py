@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rafm_bench.reproduce.paper import PAPER
@@ -34,8 +34,8 @@ class Block:
     experiment: str
     found: Found
     outcomes: dict[tuple[str, str], Outcome]
-    shares: dict[tuple[str, str], Share | None]
     measure: str
+    shares: dict[tuple[str, str], Share | None] = field(default_factory=dict)
 
     @property
     def models(self) -> list[str]:
@@ -82,4 +82,4 @@ def read_block(
     fms = [cell.model for cell in cells if cell.model.startswith("fm")]
     printed = PAPER.get(found.data_set.name, {})
     measure = next((model for model in fms if model in printed), fms[0])
-    return Block(experiment, found, outcomes, shares, measure)
+    return Block(experiment, found, outcomes, measure, shares)

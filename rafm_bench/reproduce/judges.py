@@ -105,7 +105,7 @@ def _unless_empty(
     block: Block, rafm: Outcome, verdicts: list[Verdict]
 ) -> list[Verdict]:
     """Leave the claims of a RaFM open whose F_2 holds nearly nothing."""
-    share = block.shares[rafm.cell.model, rafm.cell.protocol]
+    share = block.shares.get((rafm.cell.model, rafm.cell.protocol))
     if share is None or not share.is_empty:
         return verdicts
     why = (

@@ -104,7 +104,7 @@ def _table(block: Block) -> Table:
 def _row(block: Block, model: str, protocol: str) -> list[str | Beside]:
     found = block.outcomes[model, protocol]
     fm = block.outcomes[block.measure, protocol]
-    name, share = block.found.data_set.name, block.shares[model, protocol]
+    name, share = block.found.data_set.name, block.shares.get((model, protocol))
     printed = printed_for(name, model) or NOTHING
     theirs = printed_for(name, block.measure) or NOTHING
     auc = Beside(_text(found.auc), _around(printed.auc, printed.auc_around))
