@@ -110,7 +110,7 @@ def _unless_empty(
         return verdicts
     why = (
         f"F_2 of {rafm.cell.label} has {share} of features / entries: it is an FM of "
-        "its lowest rank, whose like is not in the table"
+        "its lowest rank, and tells nothing of ranks"
     )
     return [one._replace(result=OPEN, why=why, contrary=False) for one in verdicts]
 

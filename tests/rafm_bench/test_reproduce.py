@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -271,10 +272,11 @@ def test_a_run_is_made_again_by_the_command_of_the_report(
     raw_ratings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    asked = plan(raw_ratings, tmp_path / "report", "table3")
+    asked = plan(raw_ratings, tmp_path / "my report", "table3")
     text = reproduce(asked, Silent()).with_suffix(".md").read_text(encoding="utf-8")
-    line = next(one for one in text.splitlines() if one.startswith("rafm-bench train"))
-    words = line.removeprefix("rafm-bench ").replace("--out RUN", "--out run").split()
+    lines = [one for one in text.splitlines() if one.startswith("rafm-bench train")]
+    assert len(lines) == len({row["cell"] for row in asked.place.rows()})
+    words = shlex.split(lines[0].removeprefix("rafm-bench "))
     result = CliRunner().invoke(main, [*words, "--json"])
     assert result.exit_code == 0, result.stderr
     first = asked.place.rows()[0]
