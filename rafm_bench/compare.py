@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from rafm_bench.alike import check_alike
 from rafm_bench.errors import UserError
+from rafm_bench.store import row_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,26 +54,22 @@ class Comparison:
 
 
 def compare(runs: Sequence[Run]) -> Comparison:
-    """Put runs beside each other, the first one as the measure."""
+    """Put runs beside each other, the first one as the measure.
+
+    Raises
+    ------
+    UserError                         when a run was imported, or their quality does
+                                      not compare, see `check_alike`
+    """
     for run in runs:
         if not run.result.epochs:
             raise UserError(
                 f"{run.folder}: its model was imported, so there are no epochs to "
                 f"compare; use `rafm-bench evaluate {run.folder}`"
             )
+    check_alike([(run.folder, row_of_run(run, str(run.folder))) for run in runs])
     first = runs[0]
-    for run in runs[1:]:
-        _check_alike(first, run)
     return Comparison(tuple(_beside(run, first) for run in runs), _notes(runs))
-
-
-def _check_alike(first: Run, run: Run) -> None:
-    one, other = first.result.data_fingerprint, run.result.data_fingerprint
-    if one != other:
-        raise UserError(
-            f"{first.folder} is of data {one[:12]}, {run.folder} of data {other[:12]}: "
-            "their quality does not compare; compare what is of the same data"
-        )
 
 
 def _beside(run: Run, first: Run) -> ComparedRun:
@@ -98,7 +96,6 @@ def _beside(run: Run, first: Run) -> ComparedRun:
 def _notes(runs: Sequence[Run]) -> tuple[str, ...]:
     """Say what differs between the runs besides the model."""
     notes = {
-        "loss": "the runs minimise different losses: their quality does not compare",
         "backend": "the runs used different backends: their seconds do not compare",
         "threads": "the runs used different numbers of threads: mind it in the seconds",
     }

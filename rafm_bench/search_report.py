@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 FACTS = ("version", "commit", "processor", "cores", "backend", "threads", "seed")
 
 
-def write_search_report(file: Path, searches: Searches, paths: Sequence[Path]) -> None:
-    """Write the report of searches that were read from `paths`."""
+def write_search_report(
+    file: Path, searches: Searches, paths: Sequence[Path], only: Sequence[str] = ()
+) -> None:
+    """Write the report of searches that were read from `paths` by `only`."""
     first = searches.trials[0]
     facts = {name: first.get(name) for name in FACTS}
     page = template("search.html.j2").render(
@@ -38,7 +41,7 @@ def write_search_report(file: Path, searches: Searches, paths: Sequence[Path]) -
         searched=searches.searched,
         metrics=metric_columns(searches),
         notes=searches.notes,
-        commands=[*_again(searches), _last(file, paths)],
+        commands=[*_again(searches), _last(file, paths, only)],
         facts={
             **{name: value for name, value in facts.items() if value is not None},
             "data": first["data_fingerprint"],
@@ -69,5 +72,7 @@ def _again(searches: Searches) -> list[str]:
         return []
 
 
-def _last(file: Path, paths: Sequence[Path]) -> str:
-    return f"rafm-bench compare {' '.join(map(near, paths))} --html {near(file)}"
+def _last(file: Path, paths: Sequence[Path], only: Sequence[str]) -> str:
+    chosen = [word for text in only for word in ("--only", text)]
+    words = ["rafm-bench", "compare", *map(near, paths), *chosen, "--html", near(file)]
+    return shlex.join(words)

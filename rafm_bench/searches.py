@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rafm_bench.alike import check_alike
 from rafm_bench.errors import UserError
 from rafm_bench.metrics import SELECTION, spoken
 from rafm_bench.run import read_run
 from rafm_bench.search import STORE, valid_loss
-from rafm_bench.space import JUDGES, OPTIONS
+from rafm_bench.space import OPTIONS
 from rafm_bench.store import Row, read_rows, row_of_run
 
 if TYPE_CHECKING:
@@ -51,12 +52,25 @@ def is_store(path: Path) -> bool:
     return path.suffix == ".parquet" or (path / STORE).is_file()
 
 
-def read_searches(paths: Sequence[Path]) -> Searches:
-    """Read searches, tables of runs and runs; UserError where they do not compare."""
+def read_searches(paths: Sequence[Path], only: Sequence[str] = ()) -> Searches:
+    """Read searches, tables of runs and runs, those that `only` lets through.
+
+    Parameters
+    ----------
+    paths : folders and tables
+    only : texts COLUMN=VALUE; a trial must have them all
+
+    Raises
+    ------
+    UserError                         where there is none, or their quality does not
+                                      compare, see `check_alike`
+    """
     found = [(path, row) for path in paths for row in _rows(path)]
     if not found:
         raise UserError(f"{paths[0]}: holds no trials yet; run `rafm-bench tune`")
-    _check_alike(found)
+    for text in only:
+        found = _choose(found, text)
+    check_alike(found)
     done = [row for _, row in found if row["status"] == "done"]
     others = [row for _, row in found if row["status"] != "done"]
     trials = (*sorted(done, key=valid_loss), *others)
@@ -92,18 +106,31 @@ def _rows(path: Path) -> list[Row]:
     return [{**row, "run": str(file.parent / row["run"])} for row in rows]
 
 
-def _check_alike(found: list[tuple[Path, Row]]) -> None:
-    first, row = found[0]
-    for path, other in found[1:]:
-        for name in ("data_fingerprint", *JUDGES):
-            ours, theirs = row.get(name) or 0, other.get(name) or 0
-            if ours != theirs:
-                what = name.partition("_")[0]
-                raise UserError(
-                    f"{first} is of {what} {ours!s:.12}, {path} of {what} "
-                    f"{theirs!s:.12}: their quality does not compare; compare what "
-                    f"is of the same {what}"
-                )
+def _choose(found: list[tuple[Path, Row]], only: str) -> list[tuple[Path, Row]]:
+    """Return what has the value that COLUMN=VALUE says."""
+    column, _, text = only.partition("=")
+    known = sorted({name for _, row in found for name in row})
+    if column not in known:
+        raise UserError(
+            f"--only {only}: must be COLUMN=VALUE, of the columns {', '.join(known)}"
+        )
+    chosen = [(path, row) for path, row in found if _is(row.get(column), text)]
+    if not chosen:
+        values = dict.fromkeys(f"{row.get(column)}" for _, row in found)
+        raise UserError(
+            f"--only {only}: no trial has it; they have {', '.join(values)}"
+        )
+    return chosen
+
+
+def _is(value: object, text: str) -> bool:
+    """Whether a value is what a text says, as text or as a number."""
+    if f"{value}" == text:
+        return True
+    try:
+        return isinstance(value, int | float) and value == float(text)
+    except ValueError:
+        return False
 
 
 def _searched(trials: Sequence[Row]) -> tuple[str, ...]:

@@ -28,8 +28,17 @@ Example:
     type=click.Path(path_type=Path),
     help="Also write a report with plots: one file, nothing else needed.",
 )
+@click.option(
+    "--only",
+    metavar="COLUMN=VALUE",
+    multiple=True,
+    help="Only the trials of a table that have the value, e.g. data_set=frappe; may be "
+    "given several times.",
+)
 @json_option
-def command(runs: tuple[Path, ...], html: Path | None, as_json: bool) -> None:
+def command(
+    runs: tuple[Path, ...], html: Path | None, only: tuple[str, ...], as_json: bool
+) -> None:
     """Put runs beside each other, figures relative to the first.
 
     A folder of `rafm-bench tune`, or its table, stands for all of its trials: these
@@ -37,8 +46,8 @@ def command(runs: tuple[Path, ...], html: Path | None, as_json: bool) -> None:
     """
     from rafm_bench.searches import is_store
 
-    if any(map(is_store, runs)):
-        _compare_searches(runs, html, as_json=as_json)
+    if only or any(map(is_store, runs)):
+        _compare_searches(runs, html, only, as_json=as_json)
     else:
         _compare_runs(runs, html, as_json=as_json)
     if html:
@@ -60,14 +69,14 @@ def _compare_runs(runs: tuple[Path, ...], html: Path | None, *, as_json: bool) -
 
 
 def _compare_searches(
-    paths: tuple[Path, ...], html: Path | None, *, as_json: bool
+    paths: tuple[Path, ...], html: Path | None, only: tuple[str, ...], *, as_json: bool
 ) -> None:
     from rafm_bench import search_table
     from rafm_bench.searches import read_searches
 
-    found = read_searches(paths)
+    found = read_searches(paths, only)
     if html:
         from rafm_bench.search_report import write_search_report
 
-        write_search_report(html, found, paths)
+        write_search_report(html, found, paths, only)
     show(found.to_dict(), as_json, lambda to: search_table.show_searches(found, to))

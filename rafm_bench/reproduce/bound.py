@@ -6,9 +6,10 @@ lowers add up to a bound of the loss of each B_1k:
     loss(B_1k) <= loss(B_1m) + sum over l = k .. m - 1 of loss(B_1l, target B_1,l+1)
 
 For ratings, with roots of mean squares, that is the triangle inequality: it holds for
-any model. For clicks the target is soft and its own entropy, which no training lowers,
-is in each term. Without it, which leaves the Kullback-Leibler divergence, the right
-side is about the loss itself and may be below it: that is told beside the verdict.
+any model, so it is told and not judged. For clicks the target is soft and its own
+entropy, which no training lowers, is in each term. Without it, which leaves the
+Kullback-Leibler divergence, the right side is about the loss itself and may be below
+it: that is told beside the verdict.
 """
 
 from __future__ import annotations
@@ -94,30 +95,38 @@ class Pair:
         return {"next_loss": total / n, "next_gap": gap / n}
 
 
-def judge_bound(models: Sequence[Outcome], where: str) -> Verdict:
-    """Judge that every B_1k of every run is below its bound."""
-    names = ", ".join(one.cell.label for one in models)
-    claim = f"Training bounds the loss of every B_1k from above (Sec. 4.2): {names}"
-    runs = [(row, one.loss_name) for one in models for row in one.rows]
-    found = [limit for run in runs for limit in limits(*run, "next_loss")]
+def judge_bound(ours: Outcome, where: str) -> Verdict:
+    """Judge that every B_1k of every run of a RaFM on clicks is below its bound."""
+    name = ours.cell.label
+    claim = f"Training bounds the loss of every B_1k from above (Sec. 4.2): {name}"
+    found = _limits(ours, "next_loss")
     if not found:
         why = "losses between levels were not measured; such runs are to be made anew"
         return Verdict(claim, OPEN, where, why)
     held = sum(loss <= bound + ROUNDING for _, loss, bound in found)
+    tight = _limits(ours, "next_gap")
+    above = sum(loss > bound + ROUNDING for _, loss, bound in tight)
     why = (
-        f"{held} of {len(found)} losses of {len(runs)} runs are below their bounds; "
-        f"{_of_first(found)}"
+        f"{held} of {len(found)} losses of {len(ours.rows)} runs are below their "
+        f"bounds; {_of_first(found)}; without the entropy of the targets "
+        f"{_of_first(tight)}, and {above} of {len(tight)} are above"
     )
-    tight = [limit for run in runs for limit in limits(*run, "next_gap")]
-    if tight:
-        above = sum(loss > bound + ROUNDING for _, loss, bound in tight)
-        why += (
-            f"; without the entropy of the targets {_of_first(tight)}, and {above} of "
-            f"{len(tight)} are above"
-        )
-    else:
-        why += "; the triangle inequality has it so for any model"
     return Verdict(claim, YES if held == len(found) else NO, where, why)
+
+
+def tell_bound(ours: Outcome, where: str) -> list[str]:
+    """Tell how near a RaFM's losses of ratings come to their bounds; [] without any."""
+    found = _limits(ours, "next_loss")
+    if not found:
+        return []
+    return [
+        f"Section 4.2, {ours.cell.label}, {where}: {_of_first(found)}. For ratings the "
+        "bound is the triangle inequality, which holds for any model: it is no claim."
+    ]
+
+
+def _limits(ours: Outcome, by: str) -> list[tuple[int, float, float]]:
+    return [one for row in ours.rows for one in limits(row, ours.loss_name, by)]
 
 
 def _of_first(found: Sequence[tuple[int, float, float]]) -> str:

@@ -14,18 +14,20 @@ SIDES = {"paper": "paper protocol", "clean": "clean protocol", "": "other"}
 
 
 class Tally(NamedTuple):
-    """How many claims of a part came out how."""
+    """How many claims of a part came out how; `contrary` are of `not_reproduced`."""
 
     part: str
     reproduced: int
     not_reproduced: int
+    contrary: int
     not_testable: int
 
 
 def tally(part: str, sections: Sequence[Section]) -> Tally:
     """Count the verdicts of a part."""
-    results = [one.result for section in sections for one in section.verdicts]
-    return Tally(part, *(results.count(one) for one in (YES, NO, OPEN)))
+    verdicts = [one for section in sections for one in section.verdicts]
+    yes, no, left = (sum(v.result == one for v in verdicts) for one in (YES, NO, OPEN))
+    return Tally(part, yes, no, sum(one.contrary for one in verdicts), left)
 
 
 def each_once(parts: Mapping[str, Sequence[Section]]) -> list[Verdict]:
@@ -37,10 +39,11 @@ def each_once(parts: Mapping[str, Sequence[Section]]) -> list[Verdict]:
 def lead(verdicts: Sequence[Verdict]) -> str:
     """Say in two sentences what came of the claims."""
     n = {one: sum(v.result == one for v in verdicts) for one in (YES, NO, OPEN)}
+    contrary = sum(one.contrary for one in verdicts)
     text = (
         f"Of {len(verdicts)} claims, each on one data set under one protocol, {n[YES]} "
-        f"were reproduced, {n[NO]} were not, and {n[OPEN]} could not be tested on the "
-        "data at hand. "
+        f"were reproduced, {n[NO]} were not (for {contrary} of these the other way "
+        f"round holds), and {n[OPEN]} could not be tested on the data at hand. "
     )
     sides = []
     for protocol in ("paper", "clean"):

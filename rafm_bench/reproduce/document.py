@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
+import shlex
+from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rafm_bench.commands import near
+from rafm_bench.commands import train_words
+from rafm_bench.config import TrainConfig
 from rafm_bench.pages import template
 from rafm_bench.progress import Silent
 from rafm_bench.reproduce.block import read_block
-from rafm_bench.reproduce.cells import FOLDER
 from rafm_bench.reproduce.claims import claims_table, each_once, lead, tally
 from rafm_bench.reproduce.figures import (
     frequencies_section,
     ranks_pictures,
     regimes_section,
-    sparse_section,
 )
 from rafm_bench.reproduce.gather import folder_of, prepare_set
 from rafm_bench.reproduce.method import (
@@ -27,23 +29,21 @@ from rafm_bench.reproduce.method import (
     missing,
 )
 from rafm_bench.reproduce.paper import PAPER
-from rafm_bench.reproduce.regimes import measure_regimes
+from rafm_bench.reproduce.regimes import measure_regimes, measured_by
 from rafm_bench.reproduce.section import Section, Table
 from rafm_bench.reproduce.sets import SETS
+from rafm_bench.reproduce.sparse import sparse_section
 from rafm_bench.reproduce.tables import block_section, printed_table
 from rafm_bench.reproduce.verdicts import ON_ABSENT, OPEN, Verdict
 from rafm_bench.staging import write_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rafm_bench.progress import Reporter
     from rafm_bench.report import Picture
     from rafm_bench.reproduce.reproduce import Plan
     from rafm_bench.reproduce.sets import Found
+    from rafm_bench.store import Row
 
-CHANGED = ("epochs", "batch_size", "learning_rate", "l2", "l1", "seed")
-"""Options of a run that may not be those of its cell's file."""
 TITLES = {
     "table1": "Table 1: cost in four regimes",
     "table2": "Table 2: S1 to S4 against FM 512",
@@ -76,7 +76,7 @@ def write_documents(
         "tallies": [tally(TITLES[name], some) for name, some in parts.items()],
         "missing": missing(found),
         "again": _again(plan, found),
-        "facts": facts(plan),
+        "facts": facts(plan) | _timed_by(plan),
     }
     for picture in (one for some in parts.values() for s in some for one in s.pictures):
         write_text(out / _file_of(picture), picture.svg)
@@ -116,9 +116,12 @@ def _sections(
         elif experiment == "fig4":
             sections.append(sparse_section(one, cells, place))
         else:
-            block = read_block(experiment, one, cells, place)
-            data = prepare_set(one, cells[0].protocol, work, budget, Silent())
-            section = block_section(block, data)
+            data = {
+                cell.protocol: prepare_set(one, cell.protocol, work, budget, Silent())
+                for cell in cells
+            }
+            block = read_block(experiment, one, cells, place, data)
+            section = block_section(block, data[cells[0].protocol])
             if experiment == "fig3":
                 section.pictures.extend(ranks_pictures(block))
             sections.append(section)
@@ -126,44 +129,54 @@ def _sections(
 
 
 def _absent(name: str, unfit: str = "") -> Section:
-    """Tell that data are not there, or why those that are prepared do not suit."""
+    """Tell that data are not there, or why those that are prepared do not suit.
+
+    Of the paper's own data a claim is open; what it never had is none.
+    """
     data_set = SETS[name]
+    lead = unfit or f"not there; to get it: {data_set.get}"
+    lead = f"{lead[0].upper()}{lead[1:]}."
+    if name not in PAPER:
+        return Section(data_set.title, lead)
     claim = f"RaFM is better than its rivals on {data_set.title}"
     why = unfit or "the data are not there"
-    lead = unfit or f"not there; to get it: {data_set.get}"
-    there = name in PAPER
     return Section(
         data_set.title,
-        f"{lead[0].upper()}{lead[1:]}."
-        + " What the paper prints stands in the table." * there,
-        tables=[printed_table(name)] if there else [],
+        f"{lead} What the paper prints stands in the table.",
+        tables=[printed_table(name)],
         verdicts=[Verdict(claim, OPEN, data_set.title, why, ON_ABSENT)],
     )
 
 
 def _again(plan: Plan, found: dict[str, Found | None]) -> list[str]:
-    """Return the command of the first run of each data set under each protocol."""
-    first = {
-        (row["data_set"], row["protocol"]): row
-        for row in reversed(plan.place.rows())
-        if row["status"] == "done"
-    }
+    """Return for each cell the command that makes its first run again."""
+    first: dict[str, Row] = {}
+    for row in plan.place.rows():
+        if row["status"] == "done":
+            first.setdefault(row["cell"], row)
     work, told = plan.place.out / "work" / "data", []
-    for (name, protocol), row in sorted(first.items()):
-        there = found.get(name)
+    for name, row in first.items():
+        there = found.get(row["data_set"])
         if there is None:  # of another command with this folder
             continue
-        data = folder_of(there, protocol, work, plan.place.budget.name)
-        file = FOLDER / f"{row['cell'].partition('.l1-')[0]}.toml"
-        changed = [
-            f"--{key.replace('_', '-')} {f'{row[key]:g}'.replace('e-0', 'e-')}"
-            for key in CHANGED
-        ]
-        told.append(
-            f"rafm-bench train {near(data)} --config {near(file)} "
-            f"{' '.join(changed)} --out RUN"
-        )
+        data = folder_of(there, row["protocol"], work, plan.place.budget.name)
+        words = train_words(_config(row), data, Path("RUN") / name)
+        told.append(shlex.join(["rafm-bench", *words]))
     return told
+
+
+def _config(row: Row) -> TrainConfig:
+    """Return the config of a run from its row, in which lists are text."""
+    options = {one.name: row.get(one.name) for one in fields(TrainConfig)}
+    given = {name: value for name, value in options.items() if value not in (None, "")}
+    return TrainConfig(**given)
+
+
+def _timed_by(plan: Plan) -> dict[str, str]:
+    """Say what timed table 1, which is not in the table of results."""
+    if "table1" not in plan.experiments:
+        return {}
+    return {"table 1 timed by": ", ".join(filter(None, measured_by().values()))}
 
 
 def _file_of(picture: Picture) -> str:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from rafm_bench.canvas import COLORS, MUTED, STYLE, canvas, minor_short, short
+from rafm_bench.reproduce.block import LOW, WHOLE
 from rafm_bench.reproduce.paper import BIG_FM, SMALL_RAFM
 from rafm_bench.reproduce.regimes import BOUNDS, LEVELS
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from rafm_bench.reproduce.block import Block
-    from rafm_bench.reproduce.figures import Point
     from rafm_bench.reproduce.results import Interval
+    from rafm_bench.reproduce.sparse import Point
 
 
 def regimes_plot(found: Sequence[dict[str, Any]]) -> Figure:
@@ -50,35 +51,31 @@ def regimes_plot(found: Sequence[dict[str, Any]]) -> Figure:
 
 
 def ranks_plot(block: Block, protocol: str) -> Figure:
-    """Draw loss over rank: FM, RaFM {32,512} and its B_11."""
+    """Draw the loss of all test rows over rank: FM, RaFM {32,512} and its B_11."""
     figure, axes = canvas()
-    fms = [model for model in block.models if model.startswith("fm")]
-    for model in fms:
-        loss = block.outcomes[model, protocol].loss
-        assert loss is not None
-        _point(axes, int(model.split("-")[1]), loss, COLORS[0])
-    means = [block.outcomes[model, protocol].loss for model in fms]
-    axes.plot(
-        [int(model.split("-")[1]) for model in fms],
-        [one.mean for one in means if one],
-        color=COLORS[0],
-        label="FM",
-    )
+    fms = {
+        int(model.split("-")[1]): block.outcomes[model, protocol].interval(WHOLE)
+        for model in block.models
+        if model.startswith("fm")
+    }
+    drawn = {rank: loss for rank, loss in fms.items() if loss is not None}
+    for rank, loss in drawn.items():
+        _point(axes, rank, loss, COLORS[0])
+    means = [loss.mean for loss in drawn.values()]
+    axes.plot(list(drawn), means, color=COLORS[0], label="FM")
     rafm = block.outcomes["rafm-s1", protocol]
-    low = rafm.interval("level_1_log_loss")
-    assert rafm.loss is not None
-    for rank, loss, color, label in (
-        (512, rafm.loss, COLORS[1], "RaFM {32,512}"),
-        (32, low, COLORS[2], "RaFM-low (B_11)"),
+    for rank, found, color, label in (
+        (512, rafm.interval(WHOLE), COLORS[1], "RaFM {32,512}"),
+        (32, rafm.interval(LOW), COLORS[2], "RaFM-low (B_11)"),
     ):
-        if loss is not None:
-            _point(axes, rank, loss, color)
+        if found is not None:
+            _point(axes, rank, found, color)
             axes.plot([], [], "o", color=color, label=label)
     axes.set_xscale("log")
     axes.set_xticks([32, 64, 128, 256, 512], ["32", "64", "128", "256", "512"])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("rank")
-    axes.set_ylabel("test log loss (lower is better)")
+    axes.set_ylabel("log loss of all test rows (lower is better)")
     axes.legend(fontsize=9)
     return figure
 

@@ -40,3 +40,8 @@ class Section:
     verdicts: list[Verdict] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+def short_number(value: float) -> str:
+    """Write the value of an option as people type it: 0.1, 1e-5."""
+    return f"{value:g}".replace("e-0", "e-")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rafm_bench.reproduce.bound import tell_bound
 from rafm_bench.reproduce.cells import MODELS
 from rafm_bench.reproduce.judges import judge_block
 from rafm_bench.reproduce.paper import (
@@ -14,7 +15,7 @@ from rafm_bench.reproduce.paper import (
     printed_as,
     printed_for,
 )
-from rafm_bench.reproduce.section import Beside, Section, Table
+from rafm_bench.reproduce.section import Beside, Section, Table, short_number
 from rafm_bench.reproduce.sets import SETS
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ OURS_ALONE = {
     "frappe": "Not in the paper: RaFM 128,256, and FM 94, 130 and 152, which have as "
     "many parameters as a RaFM."
 }
-MILLION = 1_000_000
+MILLION = 1e6
 
 
 def block_section(block: Block, data: PreparedData) -> Section:
@@ -38,6 +39,12 @@ def block_section(block: Block, data: PreparedData) -> Section:
         f"{one.cell.label}, {one.cell.protocol}: {error}"
         for one in block.outcomes.values()
         for error in one.errors
+    ]
+    notes += [
+        told
+        for (model, protocol), one in block.outcomes.items()
+        if block.is_ratings and model.startswith("rafm")
+        for told in tell_bound(one, block.where(protocol))
     ]
     return Section(
         block.found.data_set.title,
@@ -80,14 +87,13 @@ def _sizes(name: str, data: PreparedData) -> str:
 
 
 def _table(block: Block) -> Table:
-    is_ratings = any(one.loss_name == "rmse" for one in block.outcomes.values())
-    loss = "RMSE" if is_ratings else "log loss"
+    loss = "RMSE" if block.is_ratings else "log loss"
     fm = block.outcomes[block.measure, block.protocols[0]].cell.label
-    header = ["model", "protocol", loss, *([] if is_ratings else ["AUC"])]
-    header += ["all rows", "clean - paper", f"to {fm}", "parameters"]
-    header += ["train time", "test time", "rate", "L2", "best epoch"]
+    header = ["model", "protocol", loss, *([] if block.is_ratings else ["AUC"])]
+    header += ["all rows", "clean - paper", f"to {fm}", "parameters", "in F_2"]
+    header += ["train time", "validation time (test time)", "rate", "L2", "best epoch"]
     rows = [
-        _row(block, model, protocol, is_ratings=is_ratings)
+        _row(block, model, protocol)
         for model in block.models
         for protocol in block.protocols
         if (model, protocol) in block.outcomes
@@ -95,31 +101,30 @@ def _table(block: Block) -> Table:
     return Table(header, rows)
 
 
-def _row(
-    block: Block, model: str, protocol: str, *, is_ratings: bool
-) -> list[str | Beside]:
+def _row(block: Block, model: str, protocol: str) -> list[str | Beside]:
     found = block.outcomes[model, protocol]
     fm = block.outcomes[block.measure, protocol]
-    name = block.found.data_set.name
+    name, share = block.found.data_set.name, block.shares.get((model, protocol))
     printed = printed_for(name, model) or NOTHING
     theirs = printed_for(name, block.measure) or NOTHING
-    auc = _beside(_text(found.auc), _around(printed.auc, printed.auc_around))
+    auc = Beside(_text(found.auc), _around(printed.auc, printed.auc_around))
     return [
         found.cell.label,
         protocol,
-        _beside(_text(found.loss), _around(printed.loss, printed.loss_around)),
-        *([] if is_ratings else [auc]),
+        Beside(_text(found.loss), _around(printed.loss, printed.loss_around)),
+        *([] if block.is_ratings else [auc]),
         _figure(found.mean(f"all_{found.loss_name}")) if protocol == "paper" else "",
         _gap(block, model) if protocol == "clean" else "",
         ""
         if model == block.measure
-        else _beside(
+        else Beside(
             _change(_mean(found.loss), _mean(fm.loss)),
             _change(printed.loss, theirs.loss) if printed.loss else "",
         ),
-        _beside(_count(found.n_parameters), printed.parameters),
-        _beside(_ratio(found, fm, "train_seconds"), _times(printed.train_time)),
-        _beside(_ratio(found, fm, "score_seconds"), _times(printed.test_time)),
+        Beside(_count(found.n_parameters), printed.parameters),
+        "" if share is None else str(share),
+        Beside(_ratio(found, fm, "train_seconds"), _times(printed.train_time)),
+        Beside(_ratio(found, fm, "score_seconds"), _times(printed.test_time)),
         *_options(found),
     ]
 
@@ -131,18 +136,10 @@ def _options(found: Outcome) -> list[str | Beside]:
     best = [one["best_epoch"] for one in found.rows]
     told = "-".join(f"{epoch}" for epoch in sorted({min(best), max(best)}))
     return [
-        _option(row["learning_rate"]),
-        _option(row["l2"]),
+        short_number(row["learning_rate"]),
+        short_number(row["l2"]),
         f"{told} of {row['epochs']}",
     ]
-
-
-def _option(value: float) -> str:
-    return f"{value:g}".replace("e-0", "e-")
-
-
-def _beside(ours: str, printed: str) -> Beside:
-    return Beside(ours, printed)
 
 
 def _gap(block: Block, model: str) -> str:
@@ -179,7 +176,7 @@ def _text(found: Interval | None) -> str:
 def _count(count: int | None) -> str:
     if count is None:
         return "-"
-    return f"{count / 1e6:.3f}M" if count >= MILLION / 10 else f"{count / 1e3:.1f}k"
+    return f"{count / MILLION:.3f}M" if count >= MILLION / 10 else f"{count / 1e3:.1f}k"
 
 
 def _times(value: float | None) -> str:
@@ -187,5 +184,5 @@ def _times(value: float | None) -> str:
 
 
 def _ratio(found: Outcome, measure: Outcome, column: str) -> str:
-    ours, theirs = found.least(column), measure.least(column)
+    ours, theirs = found.mean(column), measure.mean(column)
     return f"{ours / theirs:.2f}" if ours and theirs else "-"

@@ -20,7 +20,7 @@ class Verdict(NamedTuple):
     ----------
     kind : what claims of a kind have in common, whatever data and models they are on
     protocol : under which it was tested; empty where there is but one way
-    contrary : the intervals are apart the other way round
+    contrary : the intervals, or the counts, are apart the other way round
     """
 
     claim: str
@@ -30,6 +30,11 @@ class Verdict(NamedTuple):
     kind: str = ""
     protocol: str = ""
     contrary: bool = False
+
+    @property
+    def told(self) -> str:
+        """Return the result, and whether the other way round holds."""
+        return f"{self.result}{', reversed' * self.contrary}"
 
 
 ON_ABSENT = "RaFM is better than its rivals, on data absent or but a sample"
@@ -65,14 +70,25 @@ def judge_at_most(
     return Verdict(claim, YES if ours.mean <= most else NO, where, f"{ours}{sure}")
 
 
-def judge_less(
-    claim: str, where: str, ours: float | None, theirs: float | None, unit: str
+def judge_fewer(
+    claim: str, where: str, ours: int | None, theirs: int | None
 ) -> Verdict:
-    """Judge that a count or a time is less than another."""
+    """Judge that a model has fewer parameters than another."""
     if not ours or not theirs:
         return Verdict(claim, OPEN, where, "no run came to an end")
     result = YES if ours < theirs else NO
-    return Verdict(claim, result, where, f"{ours / theirs:.2f} times the {unit}")
+    why = f"{ours / theirs:.2f} times the parameters"
+    return Verdict(claim, result, where, why, contrary=ours > theirs)
+
+
+def judge_faster(claim: str, where: str, ours: Outcome, theirs: Outcome) -> Verdict:
+    """Judge that an epoch of a cell takes less time, by each seed's least epoch."""
+    mine, other = (one.interval("train_seconds") for one in (ours, theirs))
+    verdict = judge_better(claim, where, mine, other, "lower")
+    if mine is None or other is None:
+        return verdict
+    times = f"{mine.mean / other.mean:.2f} times the seconds an epoch"
+    return verdict._replace(why=f"{times}: {verdict.why}")
 
 
 def beats(
@@ -81,14 +97,14 @@ def beats(
     """Judge that a cell has less loss than another and, for clicks, more AUC."""
     word = "RMSE" if ours.loss_name == "rmse" else "log loss"
     loss = judge_better(f"{claim} in {word}", where, ours.loss, theirs.loss, "lower")
-    told = [_with_cut(loss, ours, theirs)._replace(kind=f"{kind} in loss")]
+    told = [with_cut(loss, ours, theirs)._replace(kind=f"{kind} in loss")]
     if ours.auc is not None:
         auc = judge_better(f"{claim} in AUC", where, ours.auc, theirs.auc, "higher")
-        told.append(_with_cut(auc, ours, theirs)._replace(kind=f"{kind} in AUC"))
+        told.append(with_cut(auc, ours, theirs)._replace(kind=f"{kind} in AUC"))
     return told
 
 
-def _with_cut(verdict: Verdict, *outcomes: Outcome) -> Verdict:
+def with_cut(verdict: Verdict, *outcomes: Outcome) -> Verdict:
     """Add which of the models were still getting better when their epochs ended."""
     cut = [one.cell.label for one in outcomes if one.was_cut]
     if not cut:

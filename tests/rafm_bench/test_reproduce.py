@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from rafm_bench.reproduce.cells import (
 from rafm_bench.reproduce.document import markdown_table
 from rafm_bench.reproduce.gather import find, prepare_set
 from rafm_bench.reproduce.paper import PAPER
-from rafm_bench.reproduce.regimes import BOUNDS, LEVELS, LIMITS, cost
+from rafm_bench.reproduce.regimes import BOUNDS, LEVELS, LIMITS, cost, measured_by
 from rafm_bench.reproduce.reproduce import Plan, reproduce
 from rafm_bench.reproduce.results import Interval, interval
 from rafm_bench.reproduce.section import Table
@@ -128,7 +129,7 @@ def test_a_run_has_rows_a_report_and_a_verdict_for_each_claim(
     assert "RaFM 8,32 is better than FM 32 in RMSE" in text
     assert "(0.8016 ± 0.0010)" in text  # FM on ML-10M, which these ratings are like
     assert "still got better at the last epoch" in text
-    assert "Training bounds the loss of every B_1k" in text
+    assert "For ratings the bound is the triangle inequality" in text
     html = page.read_text(encoding="utf-8")
     assert "<script" not in html
     assert 'src="http' not in html
@@ -225,6 +226,7 @@ def test_the_pictures_of_the_markdown_are_files_beside_it(
             "theory": 1.0,
             "train": 1.0,
             "score": 1.0,
+            **measured_by(),
         }
         for ranks, sets in BOUNDS
         for m in LEVELS
@@ -270,10 +272,11 @@ def test_a_run_is_made_again_by_the_command_of_the_report(
     raw_ratings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    asked = plan(raw_ratings, tmp_path / "report", "table3")
+    asked = plan(raw_ratings, tmp_path / "my report", "table3")
     text = reproduce(asked, Silent()).with_suffix(".md").read_text(encoding="utf-8")
-    (line,) = (one for one in text.splitlines() if one.startswith("rafm-bench train"))
-    words = line.removeprefix("rafm-bench ").replace("--out RUN", "--out run").split()
+    lines = [one for one in text.splitlines() if one.startswith("rafm-bench train")]
+    assert len(lines) == len({row["cell"] for row in asked.place.rows()})
+    words = shlex.split(lines[0].removeprefix("rafm-bench "))
     result = CliRunner().invoke(main, [*words, "--json"])
     assert result.exit_code == 0, result.stderr
     first = asked.place.rows()[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,8 +31,6 @@ from rafm_datasets import open_prepared, stream
 from rafm_kernels import RankLayout, load_backend, probability
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rafm_bench.run import Run
     from rafm_datasets import PreparedData
 
@@ -275,7 +274,13 @@ def test_compare_refuses_runs_of_different_data(rafm_run: Run) -> None:
     other = replace(rafm_run.result, data_fingerprint="x" * 64)
     own = rafm_run.result.data_fingerprint[:12]
     with pytest.raises(UserError, match=f"of data {own}, .* of data x{{12}}: their"):
-        compare([rafm_run, replace(rafm_run, result=other)])
+        compare([rafm_run, replace(rafm_run, folder=Path("other"), result=other)])
+
+
+def test_compare_refuses_runs_that_are_measured_in_another_way(rafm_run: Run) -> None:
+    config = replace(rafm_run.config, blocks=7)
+    with pytest.raises(UserError, match=r"of blocks 0, .* of blocks 7: their quality"):
+        compare([rafm_run, replace(rafm_run, folder=Path("other"), config=config)])
 
 
 def test_backends_agree_with_the_reference() -> None:

@@ -67,6 +67,46 @@ def test_compare_refuses_searches_of_different_data(
     assert f"{searched.out} is of data {own}, {other} of data {'f' * 12}" in stderr
 
 
+def test_a_table_of_several_data_sets_is_compared_by_part(
+    searched: Search, tmp_path: Path
+) -> None:
+    both = tmp_path / "results.parquet"
+    own = read_store(searched.store).with_columns(data_set=pl.lit("frappe"))
+    other = own.with_columns(
+        data_set=pl.lit("ml-1m"), data_fingerprint=pl.lit("f" * 64)
+    )
+    meta = {"rafm_bench.store_version": "1"}
+    pl.concat([own, other]).write_parquet(both, metadata=meta)
+    code, _, stderr = invoke("compare", both)
+    assert code == 2
+    assert f"{both} holds trials of data {searched.data.fingerprint[:12]} and" in stderr
+    assert "choose some, as by --only data_set=frappe" in stderr
+    file = tmp_path / "part.html"
+    words = ("compare", both, "--only", "data_set=frappe", "--html", file)
+    assert invoke(*words)[0] == 0
+    assert "--only data_set=frappe --html" in file.read_text(encoding="utf-8")
+    rates = own["learning_rate"].unique().to_list()
+    only = ["--only", "data_set=ml-1m", "--only", f"learning_rate={rates[0]:e}"]
+    found = json.loads(invoke("compare", both, *only, "--json")[1])
+    assert {one["learning_rate"] for one in found["trials"]} == {rates[0]}
+
+
+@pytest.mark.parametrize(
+    ("only", "told"),
+    [
+        ("model", "--only model: no trial has it; they have rafm"),
+        ("model=fm", "--only model=fm: no trial has it; they have rafm"),
+        ("modell=fm", "must be COLUMN=VALUE, of the columns backend, "),
+    ],
+)
+def test_a_filter_that_nothing_passes_is_refused_with_what_there_is(
+    searched: Search, only: str, told: str
+) -> None:
+    code, _, stderr = invoke("compare", searched.out, "--only", only)
+    assert code == 2
+    assert told in stderr
+
+
 def test_compare_refuses_trials_that_were_judged_otherwise(
     searched: Search, clicks: Path, tmp_path: Path
 ) -> None:
