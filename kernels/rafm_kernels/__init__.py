@@ -1,5 +1,7 @@
 """Arrays in, arrays out: rank layouts, parameters, losses, optimizers and backends."""
 
+from rafm_kernels.backends import OWN_BACKENDS as OWN_BACKENDS
+from rafm_kernels.backends import BackendUnavailable as BackendUnavailable
 from rafm_kernels.backends import backend_names as backend_names
 from rafm_kernels.backends import load_backend as load_backend
 from rafm_kernels.batch import Batch as Batch
