@@ -103,8 +103,12 @@ def read_state(file: Path) -> tuple[TensorFile, Origin, Standing]:
 
 
 def fill_state(state: TrainState, job: Job, opened: TensorFile) -> None:
-    """Read the arrays of a checkpoint into a state that is made already."""
-    for name, target in state_arrays(state, job.model).items():
+    """Read the arrays of a checkpoint into a state that is made already.
+
+    Not the optimizer's name: the origin tells it, and older checkpoints lack it.
+    """
+    unnamed = state._replace(optimizer="")
+    for name, target in state_arrays(unnamed, job.model).items():
         opened.read_into(name, target)
 
 

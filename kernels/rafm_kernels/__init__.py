@@ -1,20 +1,27 @@
 """Arrays in, arrays out: rank layouts, parameters, losses, optimizers and backends."""
 
+from rafm_kernels.backends import OWN_BACKENDS as OWN_BACKENDS
+from rafm_kernels.backends import BackendUnavailable as BackendUnavailable
 from rafm_kernels.backends import backend_names as backend_names
 from rafm_kernels.backends import load_backend as load_backend
 from rafm_kernels.batch import Batch as Batch
 from rafm_kernels.batch import make_batch as make_batch
 from rafm_kernels.batch import merge_duplicates as merge_duplicates
+from rafm_kernels.calls import check_call as check_call
+from rafm_kernels.calls import check_train_call as check_train_call
 from rafm_kernels.contract import Backend as Backend
 from rafm_kernels.contract import TrainReport as TrainReport
+from rafm_kernels.fields import check_batch as check_batch
 from rafm_kernels.layout import RANK_RULES as RANK_RULES
 from rafm_kernels.layout import RankLayout as RankLayout
 from rafm_kernels.layout import RankRule as RankRule
 from rafm_kernels.layout import check_rank_dims as check_rank_dims
 from rafm_kernels.losses import LOSSES as LOSSES
 from rafm_kernels.losses import Loss as Loss
+from rafm_kernels.losses import level_slopes as level_slopes
 from rafm_kernels.losses import loss_values as loss_values
 from rafm_kernels.losses import probability as probability
+from rafm_kernels.losses import slopes as slopes
 from rafm_kernels.memory import TrainMemory as TrainMemory
 from rafm_kernels.memory import memory_of as memory_of
 from rafm_kernels.memory import scratch_of as scratch_of
@@ -29,6 +36,7 @@ from rafm_kernels.model import check_rank_rule_fits as check_rank_rule_fits
 from rafm_kernels.model import check_ranks_fit as check_ranks_fit
 from rafm_kernels.model import make_layout as make_layout
 from rafm_kernels.model import make_model as make_model
+from rafm_kernels.optimizers import EPSILON as EPSILON
 from rafm_kernels.optimizers import L2_SCOPES as L2_SCOPES
 from rafm_kernels.optimizers import OPTIMIZERS as OPTIMIZERS
 from rafm_kernels.optimizers import L2Scope as L2Scope
@@ -41,10 +49,13 @@ from rafm_kernels.parameters import init_parameters as init_parameters
 from rafm_kernels.parameters import parameter_arrays as parameter_arrays
 from rafm_kernels.parameters import parameters_from_arrays as parameters_from_arrays
 from rafm_kernels.parameters import plain_zeros as plain_zeros
+from rafm_kernels.parameters import table_offsets as table_offsets
 from rafm_kernels.parameters import tables as tables
 from rafm_kernels.parameters import zero_parameters as zero_parameters
 from rafm_kernels.state import TrainState as TrainState
 from rafm_kernels.state import fill_state as fill_state
 from rafm_kernels.state import init_state as init_state
+from rafm_kernels.state import kept_sizes as kept_sizes
+from rafm_kernels.state import row_offsets as row_offsets
 from rafm_kernels.state import state_arrays as state_arrays
 from rafm_kernels.state import state_from_arrays as state_from_arrays

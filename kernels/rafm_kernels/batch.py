@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 
 class Batch(NamedTuple):
@@ -66,12 +66,11 @@ def make_batch(
     ValueError                         for shapes that disagree, an id out of range, or
                                        a value or label that is not finite
     """
-    starts = np.ascontiguousarray(indptr, dtype=np.int64)
-    targets = np.ascontiguousarray(labels, dtype=np.float32)
-    _check_indptr(starts, len(targets), np.size(ids))
-    codes = _checked_ids(ids, starts, n_features)
+    starts = _one_dimensional("indptr", indptr, np.int64)
+    targets = _one_dimensional("labels", labels, np.float32)
+    codes = _checked_ids(ids, starts, len(targets), n_features)
     x = None if values is None else _checked_values(values, starts)
-    owners = None if fields is None else np.ascontiguousarray(fields, dtype=np.int32)
+    owners = None if fields is None else _one_dimensional("fields", fields, np.int32)
     for name, array in (("values", x), ("fields", owners)):
         if array is not None and len(array) != len(codes):
             raise ValueError(
@@ -84,42 +83,60 @@ def make_batch(
     return merge_duplicates(Batch(starts, codes, x, owners, targets))
 
 
-def _check_indptr(indptr: NDArray[np.int64], n_rows: int, n_entries: int) -> None:
+def _one_dimensional(
+    name: str, given: ArrayLike, dtype: DTypeLike | None = None
+) -> NDArray[Any]:
+    array = np.asarray(given)
+    if array.ndim != 1:
+        raise ValueError(f"`{name}` must be one-dimensional, got shape {array.shape}")
+    return np.ascontiguousarray(array, dtype=dtype or array.dtype)
+
+
+def check_indptr(indptr: NDArray[np.integer], n_rows: int, n_entries: int) -> None:
+    """Raise ValueError unless `indptr` cuts that many entries into that many rows."""
     if len(indptr) != n_rows + 1:
         raise ValueError(
             f"`indptr` must have one number more than the {n_rows} labels, got "
             f"{len(indptr)}"
         )
-    if indptr[0] != 0 or indptr[-1] != n_entries or (np.diff(indptr) < 0).any():
+    if indptr[0] != 0 or indptr[-1] != n_entries or (indptr[1:] < indptr[:-1]).any():
         raise ValueError(
             f"`indptr` must rise from 0 to the number of entries, {n_entries}; got "
             f"{indptr[0]} to {indptr[-1]}"
         )
 
 
-def _row_of(indptr: NDArray[np.int64], entry: int) -> int:
+def check_ids(ids: NDArray[Any], indptr: NDArray[np.integer], n_features: int) -> None:
+    """Raise ValueError unless all ids are integers in 0..n_features - 1."""
+    if not np.issubdtype(ids.dtype, np.integer):
+        raise ValueError(f"`ids` must be integers, got {ids.dtype}")
+    # What is below 0 is above all others as an unsigned number: one pass, not two.
+    if ids.size and ids.view(f"u{ids.itemsize}").max() >= n_features:
+        at = int(np.flatnonzero((ids < 0) | (ids >= n_features))[0])
+        raise ValueError(
+            f"`ids` must lie in 0..{n_features - 1}, got {ids[at]} in row "
+            f"{_row_of(indptr, at)}; encode the rows with the model's own data set"
+        )
+
+
+def _row_of(indptr: NDArray[np.integer], entry: int) -> int:
     return int(np.searchsorted(indptr, entry, side="right")) - 1
 
 
 def _checked_ids(
-    ids: ArrayLike, indptr: NDArray[np.int64], n_features: int
+    ids: ArrayLike, indptr: NDArray[np.int64], n_rows: int, n_features: int
 ) -> NDArray[np.int32]:
-    array = np.asarray(ids)
-    if array.size and not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(f"`ids` must be integers, got {array.dtype}")
-    if array.size and (array.min() < 0 or array.max() >= n_features):
-        at = int(np.flatnonzero((array < 0) | (array >= n_features))[0])
-        raise ValueError(
-            f"`ids` must lie in 0..{n_features - 1}, got {array[at]} in row "
-            f"{_row_of(indptr, at)}; encode the rows with the model's own data set"
-        )
-    return np.ascontiguousarray(array, dtype=np.int32)
+    array = _one_dimensional("ids", ids)
+    check_indptr(indptr, n_rows, len(array))
+    if array.size:  # an empty list is one of floats
+        check_ids(array, indptr, n_features)
+    return array.astype(np.int32, copy=False)
 
 
 def _checked_values(
     values: ArrayLike, indptr: NDArray[np.int64]
 ) -> NDArray[np.floating]:
-    array = np.ascontiguousarray(values)
+    array = _one_dimensional("values", values)
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float32)
     if not np.isfinite(array).all():
@@ -160,3 +177,13 @@ def merge_duplicates(batch: Batch) -> Batch:
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows[kept], minlength=n_rows))])
     fields = None if batch.fields is None else batch.fields[kept]
     return Batch(indptr, batch.ids[kept], sums[place], fields, batch.labels)
+
+
+def slice_rows(batch: Batch, start: int, stop: int) -> Batch:
+    """Rows start..stop of a batch, or those up to its end; arrays are views."""
+    indptr = batch.indptr[start : stop + 1]
+    inside = slice(indptr[0], indptr[-1])
+    values = None if batch.values is None else batch.values[inside]
+    fields = None if batch.fields is None else batch.fields[inside]
+    labels = batch.labels[start:stop]
+    return Batch(indptr - indptr[0], batch.ids[inside], values, fields, labels)

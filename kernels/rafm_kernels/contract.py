@@ -24,8 +24,9 @@ class TrainReport(NamedTuple):
     loss_sum : sum over rows of the loss, each row scored before its own step
     level_loss_sums : float64[n_levels]   the same of every B_1k
     bad_step : step of this call, from 0, that ended training, or -1: its loss was not
-        finite and nothing of it was applied, or a gradient or linear weight of it was
-        not, and the parameters are spoilt
+        finite and nothing of it was applied; or what it made of a parameter that its
+        rows touch was not, and the parameters are spoilt. Ours end it as well where the
+        square of an embedding's gradient is too large for the parameters' type
     """
 
     n_steps: int
@@ -38,6 +39,12 @@ class Backend(Protocol):
     """A module with these functions; ids of every batch are those of the layout.
 
     `n_threads` bounds the threads used; the result has the same bits for any number.
+
+    Each function refuses, by ValueError and before it changes anything, what
+    `check_call` does, and `train` what `check_train_call` does: call these. A model,
+    optimizer or other setting that a backend does not compute is a NotImplementedError
+    whose sentence names it. An id stands at most once in a row, which is not checked in
+    every call: `make_batch` and `merge_duplicates` see to it.
     """
 
     def scores(
@@ -53,7 +60,10 @@ class Backend(Protocol):
     def gradients(
         self, model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
     ) -> Parameters:
-        """Mean gradient over the rows, without L2, dense: for checks only."""
+        """Mean gradient over the rows, without L2, dense: for checks only.
+
+        All of it is NaN where the loss of a row is not finite.
+        """
 
     def train(
         self,

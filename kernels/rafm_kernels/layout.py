@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -44,12 +44,31 @@ class RankLayout:
     features_at_rank: tuple[int, ...]
     n_features: int
     n_trained: int
-    order: NDArray[np.int32] | None = None
+    order: NDArray[np.int32] | None = field(default=None, hash=False)
     table_dims: tuple[int, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        """Compare field by field, `order` by its numbers."""
+        if not isinstance(other, RankLayout):
+            return NotImplemented
+        mine, theirs = (
+            (a.rank_dims, a.features_at_rank, a.n_features, a.n_trained, a.table_dims)
+            for a in (self, other)
+        )
+        if self.order is None or other.order is None:
+            return mine == theirs and self.order is other.order
+        return mine == theirs and np.array_equal(self.order, other.order)
 
     def __post_init__(self) -> None:
         """Check the invariants once, where the noun is made."""
         check_rank_dims(self.rank_dims)
+        if not 0 <= self.n_trained <= self.n_features:
+            raise ValueError(
+                f"`n_trained` must lie in 0..{self.n_features}, the number of "
+                f"features, got {self.n_trained}"
+            )
+        if self.order is not None:
+            _check_order(self.order, self.n_features)
         if not self.table_dims:
             object.__setattr__(self, "table_dims", self.rank_dims)
         sizes = self.features_at_rank
@@ -206,6 +225,22 @@ def _order_by_level(k_i: IntArray) -> NDArray[np.int32] | None:
     order = np.empty(len(k_i), dtype=np.int32)
     order[np.argsort(-k_i, kind="stable")] = np.arange(len(k_i), dtype=np.int32)
     return order
+
+
+def _check_order(order: NDArray[np.int32], n_features: int) -> None:
+    """Raise ValueError unless `order` holds each id of the layout once."""
+    if order.shape != (n_features,) or order.dtype != np.int32:
+        raise ValueError(
+            f"`order` must be int32[{n_features}], got {order.dtype}{list(order.shape)}"
+        )
+    given = np.zeros(n_features, dtype=bool)
+    if n_features and order.view(np.uint32).max() < n_features:
+        given[order] = True
+    if not given.all():
+        raise ValueError(
+            f"`order` must hold each of 0..{n_features - 1} once; make the layout by "
+            "`RankLayout.from_counts`"
+        )
 
 
 def _checked_counts(counts: ArrayLike) -> IntArray:

@@ -52,6 +52,12 @@ def table_offsets(layout: RankLayout) -> NDArray[np.int64]:
     return offsets
 
 
+def parameter_sizes(layout: RankLayout) -> dict[str, int]:
+    """Numbers in each array of `Parameters`, by its field."""
+    embeddings = int(table_offsets(layout)[-1])
+    return {"bias": 1, "linear": layout.n_features, "embeddings": embeddings}
+
+
 def tables(parameters: Parameters, layout: RankLayout) -> tuple[Array, ...]:
     """Show `embeddings` level by level, each as float[|F_k|, table_dims[k - 1]]."""
     starts = table_offsets(layout)
@@ -80,13 +86,8 @@ def zero_parameters(
 
     They are asked of `allocate` by the names of the fields after `prefix`.
     """
-    sizes = (1, layout.n_features, int(table_offsets(layout)[-1]))
-    return Parameters(
-        *(
-            allocate(prefix + name, n, dtype)
-            for name, n in zip(Parameters._fields, sizes, strict=True)
-        )
-    )
+    sizes = parameter_sizes(layout)
+    return Parameters(*(allocate(prefix + name, n, dtype) for name, n in sizes.items()))
 
 
 def count_nonzero(parameters: Parameters) -> int:
@@ -169,6 +170,11 @@ def parameters_from_arrays(
             raise ValueError(
                 f"array {name!r} must have shape {target.shape} for this layout, got "
                 f"{arrays[name].shape}"
+            )
+        if arrays[name].dtype != dtype:
+            raise ValueError(
+                f"array {name!r} must be {dtype} as 'linear' is, got "
+                f"{arrays[name].dtype}; cast it"
             )
         target[...] = arrays[name]
     return parameters

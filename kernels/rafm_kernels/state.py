@@ -11,9 +11,9 @@ from rafm_kernels.parameters import (
     Array,
     Parameters,
     parameter_arrays,
+    parameter_sizes,
     parameters_from_arrays,
     plain_zeros,
-    table_offsets,
     tables,
     zero_parameters,
 )
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rafm_kernels.model import Model
     from rafm_kernels.optimizers import Optimizer
 
+_OPTIMIZER = "optimizer"  # among the arrays of a state: the name of the one it is of
 WITH_MOMENTS = ("adam", "adam-dense", "ftrl")
 
 
@@ -41,12 +42,14 @@ class TrainState(NamedTuple):
     moments : Adam's `u` or FTRL's `z`, shaped as the parameters; else all are empty.
         `adam-dense` keeps beta1 u and beta2 a, as the next step takes them
     step : int64[1]                  steps made so far
+    optimizer : name of the one that `sums` and `moments` are of; "" where it is unknown
     """
 
     parameters: Parameters
     sums: Parameters
     moments: Parameters
     step: NDArray[np.int64]
+    optimizer: str = ""
 
 
 def init_state(
@@ -71,7 +74,8 @@ def init_state(
         moments = zero_parameters(layout, dtype, allocate, "moments.")
     if optimizer.name == "ftrl":
         _centre_on_start(model, optimizer, parameters, moments)
-    return TrainState(parameters, sums, moments, np.zeros(1, dtype=np.int64))
+    step = np.zeros(1, dtype=np.int64)
+    return TrainState(parameters, sums, moments, step, optimizer.name)
 
 
 def row_offsets(model: Model) -> NDArray[np.int64]:
@@ -81,12 +85,17 @@ def row_offsets(model: Model) -> NDArray[np.int64]:
 
 
 def state_arrays(state: TrainState, model: Model) -> dict[str, Array]:
-    """Named arrays that hold a state, for a file; see `parameter_arrays`."""
+    """Named arrays that hold a state, for a file; see `parameter_arrays`.
+
+    Besides `sums.*`, `moments.*` and `step`, `optimizer` is the name, in ASCII.
+    """
     named = parameter_arrays(state.parameters, model.layout)
     for kept in ("sums", "moments"):
         parts: Parameters = getattr(state, kept)
         named.update({f"{kept}.{name}": v for name, v in parts._asdict().items()})
     named["step"] = state.step
+    if state.optimizer:
+        named[_OPTIMIZER] = np.array(list(state.optimizer.encode()), np.uint8)
     return named
 
 
@@ -97,8 +106,10 @@ def state_from_arrays(
 
     Raises
     ------
-    ValueError                       for a missing array, or one of another shape, as
-                                     when the state was made by another optimizer
+    ValueError                       for a missing array, one of another shape or type,
+                                     and for a state that another optimizer made; arrays
+                                     without `optimizer`, as they once were, are taken
+                                     where shapes fit
     """
     parameters = parameters_from_arrays(arrays, model.layout)
     state = init_state(model, optimizer, parameters)
@@ -121,25 +132,34 @@ def fill_state(
     ------
     ValueError                       as `state_from_arrays`
     """
-    for name, target in state_arrays(state, model).items():
+    written = arrays.get(_OPTIMIZER)
+    if written is not None and bytes(written) != optimizer.name.encode():
+        raise ValueError(
+            f"the state was made by optimizer {bytes(written).decode()!r}, got "
+            f"{optimizer.name!r}; read it for the one that made it"
+        )
+    for name, target in state_arrays(state._replace(optimizer=""), model).items():
         array = arrays.get(name)
         if array is None or array.shape != target.shape:
             raise ValueError(
                 f"array {name!r} must have shape {target.shape} for optimizer "
                 f"{optimizer.name!r}, got {'none' if array is None else array.shape}"
             )
+        if array.dtype != target.dtype:
+            raise ValueError(
+                f"array {name!r} must be {target.dtype}, got {array.dtype}; cast it"
+            )
         target[...] = array
 
 
 def kept_sizes(model: Model, optimizer: Optimizer) -> dict[str, int]:
     """Numbers in each array of `sums`, by the fields of `Parameters`; none for sgd."""
-    layout = model.layout
     if optimizer.name == "sgd":
         return dict.fromkeys(Parameters._fields, 0)
-    embeddings = int(table_offsets(layout)[-1])
+    sizes = parameter_sizes(model.layout)
     if optimizer.name == "adagrad-row":
-        embeddings = sum(layout.features_at_rank)
-    return {"bias": 1, "linear": layout.n_features, "embeddings": embeddings}
+        sizes["embeddings"] = sum(model.layout.features_at_rank)
+    return sizes
 
 
 def nothing(dtype: np.dtype) -> Parameters:

@@ -1,4 +1,4 @@
-"""Fixtures: every backend of the table, and small seeded problems."""
+"""Fixtures: every backend of our own table; other packages test theirs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from rafm_kernels import backend_names, load_backend
+from rafm_kernels import OWN_BACKENDS, load_backend
 
 
-@pytest.fixture(scope="session", params=backend_names())
+@pytest.fixture(scope="session", params=OWN_BACKENDS)
 def backend(request: pytest.FixtureRequest) -> Any:
     return load_backend(request.param)

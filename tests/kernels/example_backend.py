@@ -5,6 +5,8 @@ import numpy as np
 from rafm_kernels import (
     Parameters,
     TrainReport,
+    check_call,
+    check_train_call,
     loss_values,
     probability,
     zero_parameters,
@@ -13,21 +15,26 @@ from rafm_kernels import tables as tables_of
 
 
 def scores(model, parameters, batch, n_threads=1):
+    check_call(model, parameters, batch, n_threads)
     return np.array([z[-1] for *_, z in rows_of(model, parameters, batch)])
 
 
 def level_scores(model, parameters, batch, n_threads=1):
+    check_call(model, parameters, batch, n_threads)
     z = [z[1:] for *_, z in rows_of(model, parameters, batch)]
     return np.reshape(z, (batch.n_rows, model.layout.n_levels)).T
 
 
+@np.errstate(all="ignore")  # what is not finite is told
 def gradients(model, parameters, batch, n_threads=1):
-    g, _, _ = gradient(model, parameters, batch, slice(None), 1.0, 1.0)
-    return g
+    check_call(model, parameters, batch, n_threads)
+    g, _, losses = gradient(model, parameters, batch, slice(None), 1.0, 1.0)
+    return g if np.isfinite(losses[-1]) else Parameters(*(v * np.nan for v in g))
 
 
-@np.errstate(invalid="ignore")  # a loss that is not finite is reported
+@np.errstate(all="ignore")
 def train(model, state, optimizer, batch, batch_size, n_threads=1):
+    check_train_call(model, state, optimizer, batch, batch_size, n_threads)
     if optimizer.name != "sgd":
         raise NotImplementedError(f"the example has no optimizer {optimizer.name}")
     total = np.zeros(model.layout.n_levels + 1)
@@ -38,11 +45,14 @@ def train(model, state, optimizer, batch, batch_size, n_threads=1):
         )  # fmt: skip
         if not np.isfinite(losses[-1]):
             return TrainReport(step, total[-1], total[1:], step)
-        state.parameters.bias[0] -= optimizer.learning_rate * g.bias[0]
-        for v, slope, rate in zip(state.parameters[1:], g[1:], rates[1:], strict=True):
-            at = rate > 0
-            v[at] -= rate[at] * (slope[at] + optimizer.l2 * v[at])
         total += losses
+        finite, shrinks = True, (0.0, optimizer.l2, optimizer.l2)
+        for v, slope, rate, l2 in zip(state.parameters, g, rates, shrinks, strict=True):
+            at = rate > 0
+            v[at] -= rate[at] * (slope[at] + l2 * v[at])
+            finite = finite and np.isfinite(v[at]).all()
+        if not finite:
+            return TrainReport(step, total[-1], total[1:], step)
         state.step[0] += 1
     return TrainReport(-(-batch.n_rows // batch_size), total[-1], total[1:], -1)
 
@@ -50,6 +60,7 @@ def train(model, state, optimizer, batch, batch_size, n_threads=1):
 def gradient(model, parameters, batch, part, rate, dependent_rate):
     """Mean gradient, the rate of each number that a row touches, sums of the losses."""
     g, rates = (zero_parameters(model.layout, float) for _ in range(2))
+    rates.bias[0] = rate
     losses = np.zeros(model.layout.n_levels + 1)
     n_rows = max(1, len(batch.labels[part]))
     slopes, own_rates = (tables_of(array, model.layout) for array in (g, rates))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-
 import numpy as np
 import pytest
 
@@ -64,6 +62,11 @@ def test_rows_without_duplicates_are_taken_as_they_are():
         ({"values": [1, np.inf]}, "must be finite, got inf in row 1"),
         ({"values": [1]}, "one number for each of the 2 entries, got 1"),
         ({"fields": [1]}, "one number for each of the 2 entries, got 1"),
+        ({"ids": [[0], [1]]}, r"`ids` must be one-dimensional, got shape \(2, 1\)"),
+        ({"labels": [[0, 1]]}, "`labels` must be one-dimensional"),
+        ({"values": [[1, 2]]}, "`values` must be one-dimensional"),
+        ({"fields": [[0, 1]]}, "`fields` must be one-dimensional"),
+        ({"indptr": [[0, 1, 2]]}, "`indptr` must be one-dimensional"),
     ],
 )
 def test_a_batch_refuses_arrays_that_do_not_fit(change, message):
@@ -124,8 +127,42 @@ def test_arrays_of_another_layout_or_optimizer_are_refused():
         parameters_from_arrays(wrong, layout)
     adagrad, sgd = Optimizer("adagrad"), Optimizer("sgd")
     state = init_state(problem.model, sgd, problem.parameters)
+    unnamed = state._replace(optimizer="")
     with pytest.raises(ValueError, match=r"sums\.bias.* optimizer 'adagrad'"):
-        state_from_arrays(state_arrays(state, problem.model), problem.model, adagrad)
+        state_from_arrays(state_arrays(unnamed, problem.model), problem.model, adagrad)
+
+
+def test_arrays_of_another_type_are_refused_not_cast():
+    problem = make_problem("rafm-joint", dtype="float32")
+    layout = problem.model.layout
+    arrays = parameter_arrays(problem.parameters, layout)
+    mixed = {**arrays, "embeddings.2": arrays["embeddings.2"].astype(np.float64)}
+    with pytest.raises(
+        ValueError, match=r"'embeddings\.2' must be float32 as 'linear'"
+    ):
+        parameters_from_arrays(mixed, layout)
+    adagrad = Optimizer("adagrad")
+    state = init_state(problem.model, adagrad, problem.parameters)
+    saved = state_arrays(state, problem.model)
+    saved["sums.linear"] = saved["sums.linear"].astype(np.float64)
+    with pytest.raises(
+        ValueError, match=r"'sums\.linear' must be float32, got float64"
+    ):
+        state_from_arrays(saved, problem.model, adagrad)
+
+
+def test_a_state_of_an_optimizer_with_equal_shapes_is_refused_by_its_name():
+    """FTRL would take Adam's u for its z."""
+    problem = make_problem("rafm-joint", dtype="float32")
+    adam, ftrl = Optimizer("adam"), Optimizer("ftrl")
+    state = init_state(problem.model, adam, problem.parameters)
+    saved = state_arrays(state, problem.model)
+    assert bytes(saved["optimizer"]) == b"adam"
+    assert state_from_arrays(saved, problem.model, adam).optimizer == "adam"
+    with pytest.raises(ValueError, match="was made by optimizer 'adam', got 'ftrl'"):
+        state_from_arrays(saved, problem.model, ftrl)
+    del saved["optimizer"]  # as files of before are
+    assert state_from_arrays(saved, problem.model, ftrl).optimizer == "ftrl"
 
 
 def test_seeds_and_types_out_of_range_are_refused():
@@ -136,29 +173,6 @@ def test_seeds_and_types_out_of_range_are_refused():
         init_parameters(model, 0, "float16")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="unknown loss 'hinge'"):
         make_model("fm", [2, 1], (2,), loss="hinge")  # type: ignore[arg-type]
-
-
-def test_compiled_code_is_stamped_with_the_sources_of_all_backends():
-    """An edit in another file than the entry function's must not run old code."""
-    from rafm_kernels.backends import numba_cache
-
-    kept = numba_cache._source_hash()
-    compiled = numba_cache.cached_jit(lambda x: x)
-    assert compiled._cache._cache_file._source_stamp == kept  # type: ignore[attr-defined]
-
-
-def test_an_index_of_other_sources_is_stale_even_if_it_cannot_be_read(tmp_path):
-    from rafm_kernels.backends import numba_cache
-
-    kept = numba_cache.cached_jit(lambda x: x)._cache._cache_file  # type: ignore[attr-defined]
-    kept._index_path = str(tmp_path / "index")
-    gone = b"cnowhere.to_be_found\nShape\n."  # the pickle of a class that is gone
-    older = kept._version.replace(kept._source_stamp.hex(), "0" * 64)
-    (tmp_path / "index").write_bytes(pickle.dumps(older) + gone)
-    assert kept._load_index() == {}
-    (tmp_path / "index").write_bytes(pickle.dumps(kept._version) + gone)
-    with pytest.raises(ModuleNotFoundError):
-        kept._load_index()
 
 
 def test_read_only_arrays_train_like_writable_ones():

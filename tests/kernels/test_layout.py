@@ -87,6 +87,43 @@ def test_explicit_levels_carry_a_permutation():
     assert per_row.tolist() == [sum(COUNTS), 300 + 70 + 9, 300 + 9]
 
 
+def test_layouts_and_models_compare_and_hash_by_what_they_hold():
+    def made(levels):
+        return make_model(
+            "rafm", COUNTS, (1, 2, 4), loss="log", rank_rule="explicit", levels=levels
+        )
+
+    levels = [1, 3, 2, 1, 3, 1, 2]
+    one, same, other = made(levels), made(levels), made([3, 1, 2, 1, 3, 1, 2])
+    assert one == same
+    assert one.layout == same.layout
+    assert hash(one) == hash(same)
+    assert one.layout.features_at_rank == other.layout.features_at_rank
+    assert one != other
+    assert one.layout != RankLayout((1, 2, 4), (7, 3, 2), 7, 6)
+    assert one.layout != "a layout"
+
+
+@pytest.mark.parametrize(
+    ("n_trained", "order", "message"),
+    [
+        (4, None, r"`n_trained` must lie in 0\.\.3, .* got 4"),
+        (-1, None, r"`n_trained` must lie in 0\.\.3, .* got -1"),
+        (3, [0, 1], r"`order` must be int32\[3\], got int32\[2\]"),
+        (3, [0.0, 1.0, 2.0], r"`order` must be int32\[3\], got float64\[3\]"),
+        (3, [0, 1, 1], r"`order` must hold each of 0\.\.2 once"),
+        (3, [0, 1, 3], r"`order` must hold each of 0\.\.2 once"),
+        (3, [0, 1, -1], r"`order` must hold each of 0\.\.2 once"),
+    ],
+)
+def test_a_layout_refuses_an_order_that_is_none(n_trained, order, message):
+    if order is not None:
+        order = np.array(order)
+        order = order if order.dtype == np.float64 else order.astype(np.int32)
+    with pytest.raises(ValueError, match=message):
+        RankLayout((2,), (3,), 3, n_trained, order)
+
+
 def test_explicit_levels_that_fall_with_the_id_need_no_permutation():
     layout = RankLayout.from_counts(
         COUNTS, (1, 2), "explicit", levels=[2, 2, 1, 1, 1, 1, 1]

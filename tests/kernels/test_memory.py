@@ -123,8 +123,11 @@ def test_a_state_of_another_optimizer_does_not_fill_one() -> None:
     sgd = Optimizer("sgd", 0.1)
     state = init_state(SMALL, adam, init_parameters(SMALL, 0))
     other = init_state(SMALL, sgd, init_parameters(SMALL, 0))
-    with pytest.raises(ValueError, match=r"'sums\.bias' must have shape \(1,\)"):
+    with pytest.raises(ValueError, match="was made by optimizer 'sgd', got 'adam'"):
         fill_state(state, SMALL, adam, state_arrays(other, SMALL))
+    unnamed = state_arrays(other._replace(optimizer=""), SMALL)
+    with pytest.raises(ValueError, match=r"'sums\.bias' must have shape \(1,\)"):
+        fill_state(state, SMALL, adam, unnamed)
 
 
 @pytest.mark.parametrize(("name", "ranks"), [("rafm", (4, 32)), ("ffm", (4,))])

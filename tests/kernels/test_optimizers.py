@@ -18,11 +18,15 @@ from rafm_kernels import (
     tables,
 )
 from rafm_kernels.testing import naive
+from rafm_kernels.testing.grid import EACH
 from rafm_kernels.testing.problems import (
     assert_close,
+    fields_of,
+    insert_row,
     make_problem,
     random_batch,
     slice_rows,
+    training_rows,
 )
 
 NAMES: Any = OPTIMIZERS
@@ -165,36 +169,49 @@ def test_ftrl_with_l1_makes_exact_zeros_and_keeps_what_is_pulled_at(backend, dty
     assert zeros[2] == 1
 
 
-@pytest.mark.parametrize("n_threads", [1, 3])
+every_way = pytest.mark.parametrize(
+    ("batch_size", "n_threads"), [(1, 1), (1, 3), (64, 1), (64, 3)]
+)
+
+
+@every_way
 @every_optimizer
+@pytest.mark.parametrize("key", EACH[1:])
 def test_a_gradient_that_is_not_finite_ends_training_at_its_step(
-    backend, name, n_threads
+    backend, key, name, batch_size, n_threads
 ):
-    """Values of 1e30 in float32: the score is 0, its loss finite, the gradient not."""
-    model = make_model("fm", [4, 4, 4], (2,), loss="log")
-    parameters = init_parameters(model, 0)
-    parameters.embeddings[...] = 0
-    parameters.embeddings[0] = 1.0
+    """Of one feature v is 0: the score is small, the loss finite.
+
+    The square of the other feature's gradient, about 1e30, is not in float32.
+    """
+    problem = make_problem(key, dtype="float32")
+    model, parameters = problem.model, init_parameters(problem.model, 0)
+    for part in tables(parameters, model.layout):
+        part[28:29], part[29:30] = 0, 1
     o = Optimizer(name, 0.1)
     state = init_state(model, o, parameters)
-    batch = make_batch(
-        [0, 1, 3, 4], [2, 0, 1, 2], [1, 1, 0], [1, 1e30, 1e30, 1], n_features=3
-    )
-    report = backend.train(model, state, o, batch, 1, n_threads)
-    assert (report.n_steps, report.bad_step, state.step[0]) == (1, 1, 1)
+    n_rows, at = 3 * batch_size + 5, 2 * batch_size + 2
+    rows = training_rows(fields_of(problem.batch), "log", n_rows, 28)
+    batch = insert_row(rows, at, [28, 29], [1e15, 1e15], 1.0)
+    report = backend.train(model, state, o, batch, batch_size, n_threads)
+    bad = at // batch_size
+    assert (report.n_steps, report.bad_step, state.step[0]) == (bad, bad, bad)
 
 
+@every_way
 @pytest.mark.parametrize(("dtype", "rate"), [("float32", 1e38), ("float64", 1e308)])
 def test_a_linear_weight_that_is_not_finite_ends_training_at_its_step(
-    backend, dtype, rate
+    backend, dtype, rate, batch_size, n_threads
 ):
     model = make_model("lr", [4, 4], (), loss="square")
     parameters = init_parameters(model, 0, dtype)
     o = Optimizer("sgd", rate)
     state = init_state(model, o, parameters)
-    batch = make_batch([0, 1, 2], [0, 1], [0, 1000], n_features=2)
-    report = backend.train(model, state, o, batch, 1)
-    assert (report.n_steps, report.bad_step) == (1, 1)
+    labels = np.where(np.arange(128) < 64, 0, 1000)
+    batch = make_batch(np.arange(129), np.arange(128) // 64, labels, n_features=2)
+    report = backend.train(model, state, o, batch, batch_size, n_threads)
+    bad = 64 // batch_size
+    assert (report.n_steps, report.bad_step) == (bad, bad)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,9 @@ def test_a_gradient_of_another_sign_is_found():
 
 def test_steps_that_depend_on_the_number_of_threads_are_found():
     def train(model, state, optimizer, batch, batch_size, n_threads=1):
-        report = example_backend.train(model, state, optimizer, batch, batch_size)
+        report = example_backend.train(
+            model, state, optimizer, batch, batch_size, n_threads
+        )
         state.parameters.bias[0] += np.float32(1e-6) * (n_threads - 1)
         return report
 
@@ -76,7 +78,8 @@ def test_a_step_of_a_loss_that_is_not_finite_is_found():
         return report._replace(bad_step=-1)
 
     assert failures(changed(train=train)) == {
-        "a_loss_that_is_not_finite_stops_before_the_step"
+        "a_loss_that_is_not_finite_stops_before_the_step",
+        "an_embedding_that_is_not_finite_ends_training_at_its_step",
     }
 
 
@@ -132,6 +135,21 @@ def test_the_suite_needs_nothing_but_numpy():
         "assert not {'pytest', 'hypothesis', 'numba', 'polars'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_the_suite_finds_what_it_finds_without_assert_statements():
+    """`python -O` leaves them out."""
+    script = (
+        "from rafm_kernels.testing.problems import assert_equal\n"
+        "try:\n"
+        "    assert_equal(3, 4, 'rows')\n"
+        "except AssertionError:\n"
+        "    print('found')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-O", "-c", script], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "found\n"
 
 
 def test_the_assertions_say_what_differs():

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from rafm_bench import backend_check
 from rafm_bench.cli.program import main
 from rafm_bench.progress import Silent
-from rafm_kernels import MODELS, backend_names, load_backend
+from rafm_kernels import MODELS, BackendUnavailable, backend_names, load_backend
 from tests.kernels import example_backend
 
 SOURCE = Path(__file__).parents[1] / "kernels" / "example_backend.py"
@@ -30,7 +30,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (info / "METADATA").write_text("Name: example-of-a-backend\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         "[rafm_kernels.backends]\nexample = example_of_a_backend\n"
-        "absent = a_library_that_is_not_here\n"
+        "absent = a_library_that_is_not_here\nhalf = example_of_a_backend:nothing\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -42,7 +42,8 @@ def ran(*words: object) -> tuple[int, str, str]:
 
 @pytest.mark.usefixtures("installed")
 def test_a_backend_of_another_package_is_listed_after_ours() -> None:
-    assert backend_names() == ("numpy", "numba", "numba-parallel", "absent", "example")
+    ours = ("numpy", "numba", "numba-parallel")
+    assert backend_names() == (*ours, "absent", "example", "half")
     assert load_backend("example").__name__ == "example_of_a_backend"  # type: ignore[attr-defined]
     code, stdout, _ = ran("backends", "--json")
     checks = {one["name"]: one for one in json.loads(stdout)["backends"]}
@@ -149,6 +150,41 @@ def test_a_backend_that_is_wrong_is_told_by_word_and_exit_code(
     )
     code, stdout, _ = ran("backends", "--json")
     assert (code, json.loads(stdout)["backends"][0]["agrees"]) == (1, False)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_backend_whose_library_is_absent_is_one_sentence(
+    clicks: Path, tmp_path: Path
+) -> None:
+    words = ("--model", "lr", "--backend", "absent", "--out", tmp_path / "run")
+    code, stdout, stderr = ran("train", clicks, *words)
+    assert (code, stdout) == (2, "")
+    assert stderr.splitlines()[-1] == (
+        "rafm-bench: backend 'absent' of example-of-a-backend cannot be imported: No "
+        "module named 'a_library_that_is_not_here'; install what it needs, or choose "
+        "another backend"
+    )
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_entry_point_without_its_attribute_is_one_sentence() -> None:
+    with pytest.raises(BackendUnavailable, match=r"'half' of example-of-a-b.*nothing"):
+        load_backend("half")
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_name_that_two_packages_offer_is_refused(tmp_path: Path) -> None:
+    info = tmp_path / "rival_backend-2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: rival-backend\nVersion: 2.0\n")
+    (info / "entry_points.txt").write_text(
+        "[rafm_kernels.backends]\nexample = rival_backend\n"
+    )
+    assert backend_names().count("example") == 1
+    with pytest.raises(
+        ValueError, match="offered by example-of-a-backend and rival-backend; uninstall"
+    ):
+        load_backend("example")
 
 
 @pytest.mark.usefixtures("installed")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import warnings
 from collections.abc import Callable
 from importlib import resources
 from typing import Any, TypeVar
 
 from numba import njit
+
+_NO_FOLDER = "Numba found no folder for it"
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -43,11 +47,36 @@ def cached_jit(function: Function) -> Function:
     Numba looks at the file of the function alone: an edit of what it calls in another
     file would go on running the old code. The stamp here covers every file; it is part
     of the version too, which is compared before the types in an index are read: other
-    sources may have named them otherwise.
+    sources may have named them otherwise. Where a release of Numba keeps them in
+    another way, or no folder can be written to, nothing is kept, with a warning.
     """
-    dispatcher = njit(cache=True, **FLAGS)(function)
+    compiled: Function
+    try:
+        compiled = njit(cache=True, **FLAGS)(function)
+        _stamp(compiled)
+    except (AttributeError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "no locator" not in str(error):
+            raise
+        _warn_once(str(error) if isinstance(error, AttributeError) else _NO_FOLDER)
+        compiled = njit(**FLAGS)(function)
+    return compiled
+
+
+def _stamp(dispatcher: Any) -> None:
+    """Tie what is kept on disk to all sources."""
     kept, stamp = dispatcher._cache._cache_file, _source_hash()
+    if not (hasattr(kept, "_source_stamp") and hasattr(kept, "_version")):
+        raise AttributeError("the cache of this release of Numba has no stamp")
     kept._source_stamp = stamp
     kept._version += f" {stamp.hex()}"
-    compiled: Function = dispatcher
-    return compiled
+
+
+@functools.cache
+def _warn_once(reason: str) -> None:
+    warnings.warn(
+        f"compiled code is not kept on disk, so every process compiles anew: {reason}; "
+        "set NUMBA_CACHE_DIR to a folder that can be written to, or install a release "
+        "of Numba that keeps it as this program knows",
+        RuntimeWarning,
+        stacklevel=3,
+    )

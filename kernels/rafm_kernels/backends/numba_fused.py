@@ -1,8 +1,9 @@
 """Compiled steps of one row each, by one thread.
 
 A batch of one row needs no transpose: each of its features is in it once, and what the
-row read is still in the nearest cache when the features make their steps. Every number
-is computed as in the steps of larger batches, so the bits are the same.
+row read is still in the nearest cache when the features make their steps. Numbers are
+those of a batch of one row within rounding: which products and sums are made as one is
+the compiler's choice in each loop.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rafm_kernels.backends import numba_threads
+from rafm_kernels.calls import check_at_least_1
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,7 @@ def scores(
     model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
 ) -> NDArray[np.float64]:
     """Score each row; as in `Backend`."""
+    check_at_least_1("n_threads", n_threads)
     return numba_threads.scores(model, parameters, batch)
 
 
@@ -29,6 +31,7 @@ def level_scores(
     model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
 ) -> NDArray[np.float64]:
     """Score each row by every B_1k; as in `Backend`."""
+    check_at_least_1("n_threads", n_threads)
     return numba_threads.level_scores(model, parameters, batch)
 
 
@@ -36,6 +39,7 @@ def gradients(
     model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
 ) -> Parameters:
     """Mean gradient over the rows; as in `Backend`."""
+    check_at_least_1("n_threads", n_threads)
     return numba_threads.gradients(model, parameters, batch)
 
 
@@ -48,6 +52,7 @@ def train(
     n_threads: int = 1,
 ) -> TrainReport:
     """Make one step for each `batch_size` rows; as in `Backend`."""
+    check_at_least_1("n_threads", n_threads)
     return numba_threads.train(model, state, optimizer, batch, batch_size)
 
 

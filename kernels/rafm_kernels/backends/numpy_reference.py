@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from rafm_kernels.backends.numpy_fields import EntryLevel, ffm_levels, mrma_levels
 from rafm_kernels.backends.numpy_steps import Gradient, step_all
-from rafm_kernels.batch import Batch
+from rafm_kernels.batch import Batch, slice_rows
+from rafm_kernels.calls import check_call, check_train_call
 from rafm_kernels.contract import TrainReport
-from rafm_kernels.fields import check_batch
 from rafm_kernels.losses import level_slopes, loss_values, slopes
 from rafm_kernels.model import FIELD_MODELS
 from rafm_kernels.parameters import Parameters, tables, zero_parameters
@@ -47,6 +47,7 @@ def scores(
     model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
 ) -> NDArray[np.float64]:
     """Score each row; as in `Backend`."""
+    check_call(model, parameters, batch, n_threads)
     z: NDArray[np.float64] = _forward(model, parameters, batch)[1][-1]
     return z
 
@@ -55,6 +56,7 @@ def level_scores(
     model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
 ) -> NDArray[np.float64]:
     """Score each row by every B_1k; as in `Backend`."""
+    check_call(model, parameters, batch, n_threads)
     return _forward(model, parameters, batch)[1][1:]
 
 
@@ -62,8 +64,15 @@ def gradients(
     model: Model, parameters: Parameters, batch: Batch, n_threads: int = 1
 ) -> Parameters:
     """Mean gradient over the rows; as in `Backend`."""
+    check_call(model, parameters, batch, n_threads)
     dense = zero_parameters(model.layout, parameters.linear.dtype)
-    levels, z = _forward(model, parameters, batch)
+    with np.errstate(all="ignore"):
+        levels, z = _forward(model, parameters, batch)
+        losses = loss_values(model.loss, z[-1], batch.labels)
+    if not np.isfinite(losses).all():
+        for array in dense:
+            array.fill(np.nan)
+        return dense
     slope = slopes(model.loss, z[-1], batch.labels)
     dense.bias[0] = slope.sum() / max(1, batch.n_rows)
     linear = _linear_gradient(batch, slope, parameters.linear.dtype)
@@ -84,10 +93,11 @@ def train(
     n_threads: int = 1,
 ) -> TrainReport:
     """Make one step for each `batch_size` rows; as in `Backend`."""
+    check_train_call(model, state, optimizer, batch, batch_size, n_threads)
     loss_sums = np.zeros(model.layout.n_levels + 1)
     starts = range(0, batch.n_rows, batch_size)
     for step, start in enumerate(starts):
-        part = _slice(batch, start, min(start + batch_size, batch.n_rows))
+        part = slice_rows(batch, start, start + batch_size)
         with np.errstate(all="ignore"):  # what is not finite is told in the report
             levels, z = _forward(model, state.parameters, part)
             losses = loss_values(model.loss, z, part.labels).sum(axis=1)
@@ -98,15 +108,6 @@ def train(
                 return TrainReport(step, loss_sums[-1], loss_sums[1:], step)
         state.step[0] += 1
     return TrainReport(len(starts), loss_sums[-1], loss_sums[1:], -1)
-
-
-def _slice(batch: Batch, start: int, stop: int) -> Batch:
-    indptr = batch.indptr[start : stop + 1]
-    entries = slice(indptr[0], indptr[-1])
-    values = None if batch.values is None else batch.values[entries]
-    fields = None if batch.fields is None else batch.fields[entries]
-    labels = batch.labels[start:stop]
-    return Batch(indptr - indptr[0], batch.ids[entries], values, fields, labels)
 
 
 def _entries(batch: Batch, dtype: Any) -> tuple[Array, Array]:
@@ -174,7 +175,6 @@ def _forward(
     model: Model, parameters: Parameters, batch: Batch
 ) -> tuple[Sequence[_Level | EntryLevel], NDArray[np.float64]]:
     """Take what each level makes of a batch, and scores as `_combine` gives them."""
-    check_batch(model, batch)
     linear = _linear_scores(parameters, batch)
     if model.name in FIELD_MODELS:
         _, x = _entries(batch, parameters.linear.dtype)

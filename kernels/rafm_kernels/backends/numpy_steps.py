@@ -33,7 +33,7 @@ class Table(NamedTuple):
     values: Array  # float[n, width]
     sums: Array  # the same, or float[n, 1], or empty
     moments: Array  # the same, or empty
-    rates: Array  # float[n, 1]
+    n_dependent: int  # rows below it take the dependent factors' rate
     gradient_l2: float
     own_l2: float
     l1: float
@@ -44,27 +44,26 @@ def step_all(
 ) -> bool:
     """Step what a batch touches, by the gradients of `state_tables`' order.
 
-    Returns whether the gradients, and the parameters touched, are finite.
+    Returns whether the gradients, of embeddings their squares, and the parameters
+    touched are finite.
     """
     pace = optimizer.pace(int(state.step[0]) + 1)
     finite = True
-    for table, gradient in zip(
-        state_tables(model, state, optimizer, pace), found, strict=True
-    ):
+    stepped = zip(state_tables(model, state, optimizer), found, strict=True)
+    for place, (table, gradient) in enumerate(stepped):
         g = gradient.values
         l2 = g.dtype.type(table.gradient_l2) * gradient.touched
         g = g + l2 * table.values[gradient.ids]
         _step(optimizer, pace, table, gradient.ids, g)
         if optimizer.name == "adam-dense":
             _decay(optimizer, pace, table)
-        finite = finite and bool(np.isfinite((g * g).sum(axis=1)).all())
+        size = g if place < 2 else (g * g).sum(axis=1)  # bias and linear weights first
+        finite = finite and bool(np.isfinite(size).all())
         finite = finite and bool(np.isfinite(table.values[gradient.ids]).all())
     return finite
 
 
-def state_tables(
-    model: Model, state: TrainState, optimizer: Optimizer, pace: Pace
-) -> list[Table]:
+def state_tables(model: Model, state: TrainState, optimizer: Optimizer) -> list[Table]:
     """Bias, linear weights, and each level's embeddings, with what is kept of them."""
     parameters, l2, own = state.parameters, optimizer.gradient_l2, optimizer.own_l2
     linear_own = own if optimizer.name == "ftrl" else 0.0
@@ -72,15 +71,6 @@ def state_tables(
         _kept_tables(model, optimizer, state.sums),
         _kept_tables(model, optimizer, state.moments),
     )
-    dtype = parameters.linear.dtype
-    rates = [
-        np.full((1, 1), pace.rate),
-        np.full((len(parameters.linear), 1), pace.rate),
-    ]
-    sizes = model.layout.features_at_rank
-    for size, n_dependent in zip(sizes, model.dependents, strict=True):
-        dependent = np.arange(size) < n_dependent
-        rates.append(np.where(dependent, pace.dependent_rate, pace.rate)[:, None])
     values = [
         parameters.bias[:, None],
         parameters.linear[:, None],
@@ -88,8 +78,14 @@ def state_tables(
     ]
     penalties = [(0.0, 0.0, 0.0), (l2, linear_own, optimizer.l1)]
     penalties += [(l2, own, optimizer.l1)] * model.layout.n_levels
-    rows = zip(values, *kept, rates, penalties, strict=True)
-    return [Table(v, a, u, r.astype(dtype), *p) for v, a, u, r, p in rows]
+    rows = zip(values, *kept, (0, 0, *model.dependents), penalties, strict=True)
+    return [Table(v, a, u, n, *p) for v, a, u, n, p in rows]
+
+
+def _rates(table: Table, pace: Pace, ids: Array) -> Array:
+    """Learning rate of each of these rows: float[n, 1]."""
+    rates = np.where(ids < table.n_dependent, pace.dependent_rate, pace.rate)
+    return rates[:, None].astype(table.values.dtype)
 
 
 def _kept_tables(model: Model, optimizer: Optimizer, kept: Parameters) -> list[Array]:
@@ -109,8 +105,8 @@ def _kept_tables(model: Model, optimizer: Optimizer, kept: Parameters) -> list[A
 def _step(optimizer: Optimizer, pace: Pace, table: Table, at: Array, g: Array) -> None:
     """Change the rows `at` of a table, and of what is kept of them, in place."""
     number = g.dtype.type
-    values, sums, moments, rates = table[:4]
-    rate, name, epsilon = rates[at], optimizer.name, number(EPSILON)
+    values, sums, moments = table[:3]
+    rate, name, epsilon = _rates(table, pace, at), optimizer.name, number(EPSILON)
     beta1, beta2 = number(optimizer.beta1), number(optimizer.beta2)
     if name == "sgd":
         values[at] -= rate * g
@@ -144,7 +140,8 @@ def _decay(optimizer: Optimizer, pace: Pace, table: Table) -> None:
 
     Rounding may leave less than 0 of an `a` that (g + h)^2 - h^2 was added to.
     """
-    values, sums, moments, rates = table[:4]
+    values, sums, moments = table[:3]
+    rates = _rates(table, pace, np.arange(len(values)))
     number = values.dtype.type
     h = number(table.own_l2) * values
     u = moments + number(1 - optimizer.beta1) * h

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rafm_kernels import OPTIMIZERS
 from rafm_kernels.testing.problems import LOSSES, MODELS, VARIANTS
 
+# One key of each model, with as few levels as tell them apart.
+EACH = ("lr", "fm", "rafm-joint", "difacto", "mrma", "ffm")
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -51,6 +54,12 @@ def cases_of(function: Any) -> Iterable[Check]:
 
 
 all_models = over("key", MODELS)
+each_model = over("key", EACH)
+each_model_and_optimizer = over(
+    ("key", "name"), list(itertools.product(EACH, OPTIMIZERS))
+)
+# Steps of one row; batches that several threads share, and several lots of rows.
+all_ways = over(("batch_size", "n_threads"), itertools.product((1, 64), (1, 3)))
 all_losses = over("loss", LOSSES)
 all_optimizers = over("name", OPTIMIZERS)
 # What an optimizer does to a number does not depend on how many levels there are:

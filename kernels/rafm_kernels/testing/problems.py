@@ -20,6 +20,7 @@ from rafm_kernels import (
     make_model,
     tables,
 )
+from rafm_kernels.batch import slice_rows as slice_rows
 from rafm_kernels.testing import naive
 
 MODELS: dict[str, tuple[Any, tuple[int, ...], Any]] = {
@@ -186,14 +187,20 @@ def trained(
     return state, report
 
 
-def slice_rows(batch: Batch, start: int, stop: int) -> Batch:
-    """Rows start..stop of a batch."""
-    indptr = batch.indptr[start : stop + 1]
-    inside = slice(indptr[0], indptr[-1])
-    values = None if batch.values is None else batch.values[inside]
-    fields = None if batch.fields is None else batch.fields[inside]
-    labels = batch.labels[start:stop]
-    return Batch(indptr - indptr[0], batch.ids[inside], values, fields, labels)
+def insert_row(batch: Batch, at: int, ids: Any, values: Any, label: float) -> Batch:
+    """Rows with one more at place `at`; feature i is of field i % 3."""
+    ids, entry = np.asarray(ids), batch.indptr[at]
+    indptr = np.insert(batch.indptr, at, entry)
+    x = np.ones(len(batch.ids)) if batch.values is None else batch.values
+    indptr[at + 1 :] += len(ids)
+    all_ids = np.insert(batch.ids, entry, ids)
+    return Batch(
+        indptr,
+        all_ids,
+        np.insert(x, entry, np.asarray(values, np.float32)),
+        all_ids % N_FIELDS,
+        np.insert(batch.labels, at, np.float32(label)),
+    )
 
 
 def naive_rows(batch: Batch) -> list[list[tuple[int, float, int]]]:
@@ -230,21 +237,29 @@ def naive_score(
     return z
 
 
+def require(held: bool | np.bool_, message: str) -> None:
+    """Raise AssertionError with a message unless something holds, under -O as well."""
+    if not held:
+        raise AssertionError(message)
+
+
 def assert_close(
     got: Any, expected: Any, tolerance: float, what: str, scale: float | None = None
 ) -> None:
     """Compare against the largest expected number; say where it is worst."""
     got, expected = np.asarray(got), np.asarray(expected)
-    assert got.shape == expected.shape, f"{what}: {got.shape} != {expected.shape}"
+    require(got.shape == expected.shape, f"{what}: {got.shape} != {expected.shape}")
     if not got.size:
         return
+    message = f"{what}: got {got} with numbers that are not finite"
+    require(np.isfinite(got).all(), message)
     scale = max(np.abs(expected).max(), 1e-30) if scale is None else scale
     error = np.abs(got.astype(np.float64) - expected) / scale
     at = np.unravel_index(np.nanargmax(error), error.shape)
-    assert np.isfinite(got).all(), f"{what}: got {got} with numbers that are not finite"
-    assert error[at] <= tolerance, (
+    require(
+        error[at] <= tolerance,
         f"{what}: got {got[at]!r}, expected {expected[at]!r} at index {at}, "
-        f"relative error {error[at]:.2e} > {tolerance:.0e}"
+        f"relative error {error[at]:.2e} > {tolerance:.0e}",
     )
 
 
@@ -255,15 +270,16 @@ def assert_same_norm(got: Any, expected: Any, tolerance: float, what: str) -> No
     element's first step is rate * sign(g), and a g near 0 has few digits that count.
     """
     got, expected = np.asarray(got, np.float64), np.asarray(expected, np.float64)
-    assert got.shape == expected.shape, f"{what}: {got.shape} != {expected.shape}"
+    require(got.shape == expected.shape, f"{what}: {got.shape} != {expected.shape}")
     norm = float(np.linalg.norm(expected))
     error = float(np.linalg.norm(got - expected)) / max(norm, 1e-30)
-    assert error <= tolerance, f"{what}: relative error {error:.2e} > {tolerance:.0e}"
+    message = f"{what}: relative error {error:.2e} > {tolerance:.0e}"
+    require(error <= tolerance, message)
 
 
 def assert_equal(got: Any, expected: Any, what: str) -> None:
     """Compare numbers, tuples or arrays exactly."""
-    assert np.array_equal(got, expected), f"{what}: got {got}, expected {expected}"
+    require(np.array_equal(got, expected), f"{what}: got {got}, expected {expected}")
 
 
 def assert_same_bits(got: Parameters, expected: Parameters, what: str) -> None:
@@ -271,4 +287,5 @@ def assert_same_bits(got: Parameters, expected: Parameters, what: str) -> None:
     for name, a, b in zip(Parameters._fields, got, expected, strict=True):
         same = a.tobytes() == b.tobytes()
         worst = 0.0 if same else float(np.abs(a - b).max())
-        assert same, f"{what}: {name} differs by up to {worst:.1e}, expected equal bits"
+        message = f"{what}: {name} differs by up to {worst:.1e}, expected equal bits"
+        require(same, message)

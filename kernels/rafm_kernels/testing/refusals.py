@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rafm_kernels import MODELS, OPTIMIZERS, Optimizer, init_state
 from rafm_kernels.testing.grid import Check
 from rafm_kernels.testing.problems import MODELS as PROBLEMS
-from rafm_kernels.testing.problems import Problem, make_problem
+from rafm_kernels.testing.problems import Problem, make_problem, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -55,8 +55,9 @@ def _assert_refused(call: Callable[[], object], name: str, function: str) -> Non
         call()
     except NotImplementedError as error:
         sentence = str(error)
-    assert sentence is not None, (
-        f"{function} must raise NotImplementedError for {name!r}, or the backend must "
-        "claim to compute it"
-    )
-    assert name in sentence, f"{function}: {sentence!r} must name {name!r}"
+    if sentence is None:
+        raise AssertionError(
+            f"{function} must raise NotImplementedError for {name!r}, or the backend "
+            "must claim to compute it"
+        )
+    require(name in sentence, f"{function}: {sentence!r} must name {name!r}")
