@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from rafm_bench.bench.environments import repository
-from rafm_bench.bench.results import Measured, newest
+from rafm_bench.bench.results import About, Measured, newest
 from rafm_bench.bench.scaling_plots import growth_plot, regime_plot
 from rafm_bench.canvas import inline_svg
 from rafm_bench.errors import RunError
@@ -16,9 +16,12 @@ from rafm_bench.pages import template
 from rafm_bench.staging import write_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from matplotlib.figure import Figure
+
+    from rafm_bench.bench.results import Point
 
 PAGE = "scaling.html"
 BACKENDS = ("numba", "numba-parallel")
@@ -49,6 +52,15 @@ class Slope(NamedTuple):
     what: str
     backend: str
     value: float
+
+
+class Values(NamedTuple):
+    """All that one benchmark measured: a row for each choice of its parameters."""
+
+    name: str
+    params: tuple[str, ...]
+    unit: str
+    rows: list[tuple[tuple[str, ...], str]]
 
 
 class Pages(NamedTuple):
@@ -94,6 +106,7 @@ def scaling_page(measured: Measured) -> str:
         facts=measured.facts,
         pictures=_pictures(measured),
         slopes=_slopes(measured),
+        suites=_suites(measured),
     )
 
 
@@ -139,3 +152,32 @@ def _slopes(measured: Measured) -> list[Slope]:
         for size, name in (("D", "rank"), ("n(F)", "entries"))
         for params, value in measured.of(f"scaling.Slopes.track_slope_in_{name}")
     ]
+
+
+def _suites(measured: Measured) -> dict[str, list[Values]]:
+    """Return everything that was measured, by suite."""
+    found: dict[str, list[Values]] = {}
+    for name, points in sorted(measured.points.items()):
+        if points:
+            suite = name.split(".", maxsplit=1)[0]
+            found.setdefault(suite, []).append(_values(measured, name, points))
+    return found
+
+
+def _values(measured: Measured, name: str, points: Sequence[Point]) -> Values:
+    about = measured.about.get(name, About("", ()))
+    n_params = len(points[0][0])
+    params = about.params if len(about.params) == n_params else ("",) * n_params
+    unit, written = _in_unit(about.unit)
+    return Values(name, params, unit, [(p, written(value)) for p, value in points])
+
+
+def _in_unit(unit: str) -> tuple[str, Callable[[float], str]]:
+    """Return the unit to show, and how a value is written in it."""
+    if unit == "seconds":
+        return "milliseconds", lambda value: f"{value * 1e3:,.4g}"
+    if unit == "bytes":
+        return "MiB", lambda value: f"{value / 2**20:,.1f}"
+    if unit == "parameters":
+        return unit, lambda value: f"{value:,.0f}"
+    return "" if unit == "unit" else unit, lambda value: f"{value:.4g}"

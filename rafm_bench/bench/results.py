@@ -6,12 +6,19 @@ import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rafm_bench.errors import UserError
 
 RESULTS = Path(".asv", "results")
 Point = tuple[tuple[str, ...], float]
+
+
+class About(NamedTuple):
+    """What asv knows of a benchmark: its unit, and what its parameters are."""
+
+    unit: str
+    params: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +30,7 @@ class Measured:
     date: int
     facts: dict[str, str]
     points: dict[str, tuple[Point, ...]]
+    about: dict[str, About]
 
     def of(self, name: str, **wanted: str) -> list[Point]:
         """Return the points of a benchmark that have all `wanted` among their texts."""
@@ -57,6 +65,7 @@ def newest(root: Path) -> Measured:
             name: _points(dict(zip(latest["result_columns"], columns, strict=False)))
             for name, columns in latest["results"].items()
         },
+        about=_about(root / RESULTS / "benchmarks.json"),
     )
 
 
@@ -64,6 +73,17 @@ def _facts(machine: Path) -> dict[str, str]:
     about = json.loads(machine.read_text(encoding="utf-8")) if machine.exists() else {}
     names = {"cpu": "processor", "num_cpu": "cores", "os": "system"}
     return {words: about[name] for name, words in names.items() if name in about}
+
+
+def _about(benchmarks: Path) -> dict[str, About]:
+    if not benchmarks.exists():
+        return {}
+    listed = json.loads(benchmarks.read_text(encoding="utf-8"))
+    return {
+        name: About(one.get("unit", ""), tuple(one.get("param_names", ())))
+        for name, one in listed.items()
+        if isinstance(one, dict)  # the file's version is among them
+    }
 
 
 def _points(columns: dict[str, Any]) -> tuple[Point, ...]:
