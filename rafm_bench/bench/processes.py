@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ class Process:
         self._child = subprocess.Popen(
             [environment.python, "-P", Path(worker.__file__).resolve(), suite],
             cwd=environment.scratch,
+            env=_own_packages_only(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -64,6 +66,11 @@ class Process:
             self._child.stdin.close()
         self._child.wait()
         self._child.stdout.close()
+
+
+def _own_packages_only() -> dict[str, str]:
+    """Return the environment without a path that would hide the commit's packages."""
+    return {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
 
 
 @contextmanager
