@@ -10,6 +10,7 @@ asv has it, `models.Train.time_train-3` with the number of the parameters. An an
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
@@ -19,6 +20,8 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+
+BUSY = 0.01  # share of a benchmark's time from which on a thread counts as working
 
 
 class Session:
@@ -73,14 +76,19 @@ class Session:
         return True
 
     def sample(self) -> float:
-        """Run once: seconds of a time, bytes of a peak, the number that is tracked."""
+        """Run once: seconds of a time, bytes of a peak, the number that is tracked.
+
+        Seconds are of the wall clock, without those in which other programs had the
+        cores.
+        """
         benchmark = self.open_
         benchmark.redo_setup()
+        before = _threads()
         started = time.perf_counter()
         value = benchmark.func(*benchmark._build_params())
         seconds = time.perf_counter() - started
         if benchmark.type == "time":
-            return seconds
+            return seconds - _kept_waiting(before, _threads(), seconds)
         if benchmark.type == "peakmemory":
             return float(_peak_bytes())
         return math.nan if value is None else float(value)
@@ -99,6 +107,39 @@ class Session:
     def _kept(self, benchmark: Any) -> Path | None:
         key = benchmark.setup_cache_key
         return None if key is None else Path(f"{key.replace(':', '-')}.pickle")
+
+
+def _threads() -> dict[str, tuple[float, float]]:
+    """Return for each thread its seconds on a core, and ready to run but without one.
+
+    {} where the system does not tell.
+    """
+    found = {}
+    tasks = Path("/proc/self/task")
+    for task in tasks.iterdir() if tasks.exists() else ():
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            running, waiting, _ = (task / "schedstat").read_text().split()
+            found[task.name] = int(running) / 1e9, int(waiting) / 1e9
+    return found
+
+
+def _kept_waiting(
+    before: dict[str, tuple[float, float]],
+    after: dict[str, tuple[float, float]],
+    seconds: float,
+) -> float:
+    """Return for how long other programs kept the benchmark from a core.
+
+    That is the longest wait of a thread that worked. Where more threads work than
+    there are cores, they wait for each other, which is the benchmark's own time: 0.
+    """
+    waits = []
+    for name, (running, waiting) in after.items():
+        ran, waited = before.get(name, (0.0, 0.0))
+        if running - ran > BUSY * seconds:
+            waits.append(waiting - waited)
+    n_cores = len(os.sched_getaffinity(0))
+    return max(waits, default=0.0) if len(waits) <= n_cores else 0.0
 
 
 def _peak_bytes() -> int:
