@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
 
     from rafm_bench.progress import Reporter
 
-SECONDS_OF_SAMPLES = (
-    0.3  # of one benchmark, commit and pair; at least `samples` of them
-)
+# Of one benchmark, commit and pair, but for at least `samples` of them. Processes
+# differ more than the samples of one do (where memory lies, what caches hold), so that
+# many pairs of few samples tell more in the same time than the other way round.
+SECONDS_OF_SAMPLES = 0.1
 MOST_SAMPLES = 25
+LEAST_PAIRS = 3
+PAIRS_FOR_A_PEAK = 0.25  # of all: a peak or a tracked number hardly varies
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,8 @@ class Plan:
     base: str
     head: str
     suite: str
-    pairs: int = 8
-    samples: int = 5
+    pairs: int = 16
+    samples: int = 3
     threshold: float = 1.1
     allow_dirty: bool = False
 
@@ -190,7 +194,7 @@ def _run_pair(
         both = [stack.enter_context(measuring(one, suite)) for one in environments]
         for done, one in enumerate(chosen):
             report(stage, done, len(chosen), "benchmarks")
-            if one.name in errors:
+            if one.name in errors or pair >= _n_pairs(plan, one):
                 continue
             try:
                 if one.kind == "peakmemory":
@@ -204,6 +208,12 @@ def _run_pair(
                 samples.setdefault(one.name, []).append(found)
             else:
                 errors[one.name] = "a value is not above 0: it has no ratio"
+
+
+def _n_pairs(plan: Plan, one: Benchmark) -> int:
+    if one.kind == "time":
+        return plan.pairs
+    return max(LEAST_PAIRS, math.ceil(plan.pairs * PAIRS_FOR_A_PEAK))
 
 
 def _turns(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 Verdict = Literal["slower", "faster", "no difference shown"]
 ERROR_RATE = 0.05  # of one false verdict among all benchmarks of a comparison
-RESAMPLES = 10_000
+RESAMPLES = 40_000
+LEAST = 0.25  # error of a resample, in that of all: near 0 where its pairs are alike
 TYPICAL = 0.25  # the lower quartile: what else runs on a machine only adds time
 
 
@@ -50,42 +52,45 @@ def judge(
 
     References
     ----------
-    Bootstrap in two stages (Davison and Hinkley 1997, section 3.8): pairs are drawn
-    again, then the samples within each; the ratio of a pair is that of its lower
-    quartiles, and of all of them the geometric mean. Bonferroni's correction for
-    `n_benchmarks`.
+    The ratio of a pair is that of its lower quartiles, and of all of them the
+    geometric mean. Its interval is a studentised bootstrap over pairs (Davison and
+    Hinkley 1997, section 5.2.1): a pair's ratio holds the noise of its processes and
+    of their samples both. Bonferroni's correction for `n_benchmarks`.
     """
-    rng = np.random.default_rng(0)
-    logs = np.stack([_log_ratios(base, head, rng) for base, head in pairs])
-    drawn = rng.integers(len(pairs), size=(len(pairs), RESAMPLES))
-    means = logs[drawn, np.arange(RESAMPLES)].mean(axis=0)
-    tail = ERROR_RATE / n_benchmarks / 2
-    low, high = np.exp(np.quantile(means, [tail, 1 - tail])).tolist()
     typical = np.array(
         [[np.quantile(side, TYPICAL) for side in pair] for pair in pairs]
     )
-    ratio = float(np.exp(np.mean(np.log(typical[:, 1] / typical[:, 0]))))
+    logs = np.log(typical[:, 1] / typical[:, 0])
+    low, high = _interval(logs, ERROR_RATE / n_benchmarks / 2)
     base, head = np.median(typical, axis=0).tolist()
-    return Ratio(base, head, ratio, low, high, _verdict(low, high, threshold))
+    return Ratio(
+        base=base,
+        head=head,
+        ratio=math.exp(logs.mean()),
+        low=low,
+        high=high,
+        verdict=_verdict(low, high, threshold),
+    )
+
+
+def _interval(logs: NDArray[np.float64], tail: float) -> tuple[float, float]:
+    """Return the limits of exp(mean) that leave `tail` outside on each side."""
+    n = len(logs)
+    error = logs.std(ddof=1) / math.sqrt(n)
+    if error == 0:  # what is tracked and always the same
+        return math.exp(logs[0]), math.exp(logs[0])
+    drawn = np.random.default_rng(0).integers(n, size=(RESAMPLES, n))
+    resampled = logs[drawn]
+    errors = resampled.std(axis=1, ddof=1) / math.sqrt(n)
+    t = (resampled.mean(axis=1) - logs.mean()) / np.maximum(errors, LEAST * error)
+    below, above = np.quantile(t, [tail, 1 - tail])
+    return (
+        math.exp(logs.mean() - above * error),
+        math.exp(logs.mean() - below * error),
+    )
 
 
 def _verdict(low: float, high: float, threshold: float) -> Verdict:
     if low > threshold:
         return "slower"
     return "faster" if high < 1 / threshold else "no difference shown"
-
-
-def _log_ratios(
-    base: Sequence[float], head: Sequence[float], rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Draw the log ratio of a pair's quartiles again and again: float64[RESAMPLES]."""
-    return _log_quartiles(head, rng) - _log_quartiles(base, rng)
-
-
-def _log_quartiles(
-    samples: Sequence[float], rng: np.random.Generator
-) -> NDArray[np.float64]:
-    drawn = rng.integers(len(samples), size=(RESAMPLES, len(samples)))
-    resampled = np.asarray(samples)[drawn]
-    found: NDArray[np.float64] = np.log(np.quantile(resampled, TYPICAL, axis=1))
-    return found

@@ -41,8 +41,8 @@ def command() -> None:
 @click.option(
     "--pairs",
     metavar="N",
-    type=click.IntRange(2),
-    default=8,
+    type=click.IntRange(3),
+    default=16,
     show_default=True,
     help="Pairs of fresh processes.",
 )
@@ -50,7 +50,7 @@ def command() -> None:
     "--samples",
     metavar="N",
     type=click.IntRange(1),
-    default=5,
+    default=3,
     show_default=True,
     help="Samples at least of each benchmark, commit and pair.",
 )

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rafm_bench.bench import compare, environments, publish, results
+from rafm_bench.bench import compare, environments, publish, results, worker
 from rafm_bench.bench.compare import Plan, compare_commits
 from rafm_bench.bench.environments import Environment
 from rafm_bench.bench.scaling_plots import predicted
@@ -165,6 +165,40 @@ def test_the_interval_is_wider_when_more_benchmarks_are_judged():
     assert one.high < many.high
 
 
+def test_the_interval_covers_the_true_ratio():
+    rng = np.random.default_rng(4)
+    judged = [judge(noisy(rng, 1.2, pairs=16), 1, 1.1) for _ in range(200)]
+    covered = np.mean([one.low < 1.2 < one.high for one in judged])
+    assert 0.9 <= covered <= 0.99
+
+
+def test_pairs_that_agree_exactly_have_an_interval_of_one_point():
+    found = judge([([2.0], [3.0])] * 4, 100, 1.1)
+    assert (found.low, found.ratio, found.high) == pytest.approx((1.5, 1.5, 1.5))
+
+
+def test_a_few_pairs_of_two_kinds_do_not_hide_a_change():
+    pairs = [([300.0], [400.0])] * 3 + [([300.0], [400.1]), ([303.0], [400.0])]
+    assert judge(pairs, 100, 1.1).verdict == "slower"
+
+
+@pytest.mark.parametrize(
+    ("after", "waited"),
+    [
+        ({"main": (1.0, 0.25)}, 0.25),
+        ({"main": (1.0, 0.25), "helper": (0.9, 0.5), "idle": (0.0, 0.75)}, 0.5),
+        ({str(n): (1.0, 0.25) for n in range(3)}, 0.0),
+        ({}, 0.0),
+    ],
+    ids=["one thread", "the thread that waited longest", "more than cores", "unknown"],
+)
+def test_waiting_for_a_core_that_others_had_is_no_time_of_a_benchmark(
+    monkeypatch, after, waited
+):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
+    assert worker._kept_waiting({"main": (0.0, 0.0)}, after, 1.25) == waited
+
+
 def regimes_file(folder: Path) -> None:
     """Write results as asv does: each benchmark's columns, params as quoted text."""
     regimes = [
@@ -194,6 +228,15 @@ def regimes_file(folder: Path) -> None:
         },
     }
     (machine / "abc-env.json").write_text(json.dumps(content))
+    about = {
+        "cold.Help.time_help": {"unit": "seconds", "param_names": []},
+        "regimes.Regimes.time_score": {
+            "unit": "seconds",
+            "param_names": ["regime", "m", "backend"],
+        },
+        "version": 2,
+    }
+    (machine.parent / "benchmarks.json").write_text(json.dumps(about))
 
 
 def test_the_page_shows_regimes_slopes_and_the_facts_of_the_machine(tmp_path):
@@ -204,6 +247,14 @@ def test_the_page_shows_regimes_slopes_and_the_facts_of_the_machine(tmp_path):
     assert page.count("<svg") == 1
     assert "processor a cpu" in page
     assert "0.98" in page
+
+
+def test_the_page_has_every_value_with_its_unit(tmp_path):
+    regimes_file(tmp_path)
+    page = publish.scaling_page(results.newest(tmp_path))
+    assert "cold.Help.time_help, milliseconds: 200" in page
+    assert '<th class="text">regime</th><th class="text">m</th>' in page
+    assert page.count('<td class="text">numba</td>') == 11 + 2  # slopes stand twice
 
 
 def test_skipped_points_are_left_out(tmp_path):
