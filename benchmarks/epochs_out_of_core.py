@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.train_process import Trained, train
+from benchmarks.program import Trained, train
 from rafm_datasets import PrepareOptions, generate, prepare
 
 _MIB = 1 << 20
