@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-BACKENDS = ["numba", "numba-parallel"]
-N_THREADS = 2  # of numba-parallel
+# As parameters, so that every figure says with how many threads it was measured.
+BACKENDS = ["numba", "numba-parallel, 2 threads"]
 RATES = {"adam": 0.002, "adagrad-row": 0.1}
 
 
@@ -53,11 +53,12 @@ class Case(NamedTuple):
 
 def make_case(
     rows, name, dims, *, sizes=None, backend="numba", optimizer="adagrad",
-    batch_size=256, n_threads=None, loss="log",
+    batch_size=256, n_threads=1, loss="log",
 ):  # fmt: skip
     """Make a case and run it once on its first rows, so that nothing is compiled later.
 
     `sizes` are the |F_k|, for a layout that no counts give; else Eq. 17 decides.
+    `backend` may say the threads, as BACKENDS do; `n_threads` is for those that do not.
     """
     from rafm_kernels import (
         Batch,
@@ -80,8 +81,8 @@ def make_case(
     state = init_state(model, chosen, init_parameters(model, 0))
     fields = rows.fields if name in ("ffm", "mrma") else None
     batch = Batch(rows.indptr, rows.ids, None, fields, rows.labels)
-    if n_threads is None:
-        n_threads = N_THREADS if backend == "numba-parallel" else 1
+    backend, _, threads = backend.partition(", ")
+    n_threads = int(threads.split()[0]) if threads else n_threads
     found = load_backend(backend)
     case = Case(found, model, state, chosen, batch, batch_size, n_threads)
     warm = case._replace(batch=_first(batch, min(4, len(rows.labels))))

@@ -20,7 +20,7 @@ from rafm_bench.bench.environments import (
 from rafm_bench.bench.processes import BenchmarkError, Process, measuring
 from rafm_bench.bench.verdicts import Ratio, judge
 from rafm_bench.errors import UserError
-from rafm_bench.versions import versions
+from rafm_bench.versions import LIBRARIES, versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,9 +73,10 @@ def compare_commits(plan: Plan, report: Reporter) -> dict[str, Any]:
 
     Returns
     -------
-    dict                              base, head, cores, versions, threshold, and
-                                      `benchmarks`: name, params, kind and either base,
-                                      head, ratio, low, high, verdict or error
+    dict                              base and head (commit and versions), cores and
+                                      versions here, threshold, and `benchmarks`: name,
+                                      params, kind and either base, head, ratio, low,
+                                      high, verdict or error
 
     Raises
     ------
@@ -94,14 +95,21 @@ def compare_commits(plan: Plan, report: Reporter) -> dict[str, Any]:
     )
     compared = _measure(plan, base, head, report)
     return {
-        "base": {"name": base.name, "commit": base.commit},
-        "head": {"name": head.name, "commit": head.commit},
+        "base": _about(base, head),
+        "head": _about(head, head),
         "cores": len(os.sched_getaffinity(0)),
         "versions": versions(),
         "pairs": plan.pairs,
         "threshold": plan.threshold,
         "benchmarks": [_as_dict(one) for one in compared],
     }
+
+
+def _about(environment: Environment, head: Environment) -> dict[str, Any]:
+    with measuring(environment, head.source / "benchmarks") as process:
+        found = process.ask("versions", LIBRARIES)
+    commit = environment.commit
+    return {"name": environment.name, "commit": commit, "versions": found}
 
 
 def _measure(

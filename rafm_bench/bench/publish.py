@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
 from rafm_bench.bench.environments import repository
@@ -14,6 +15,7 @@ from rafm_bench.canvas import inline_svg
 from rafm_bench.errors import RunError
 from rafm_bench.pages import template
 from rafm_bench.staging import write_text
+from rafm_bench.versions import LIBRARIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from rafm_bench.bench.results import Point
 
 PAGE = "scaling.html"
-BACKENDS = ("numba", "numba-parallel")
 REGIMES = {
     "track_parameters": "Parameters",
     "time_train_batch": "Training time",
@@ -104,6 +105,7 @@ def scaling_page(measured: Measured) -> str:
         machine=measured.machine,
         date=datetime.fromtimestamp(measured.date / 1000, UTC).date().isoformat(),
         facts=measured.facts,
+        versions={name: version(name) for name in LIBRARIES},
         pictures=_pictures(measured),
         slopes=_slopes(measured),
         suites=_suites(measured),
@@ -113,12 +115,12 @@ def scaling_page(measured: Measured) -> str:
 def _pictures(measured: Measured) -> list[Picture]:
     found = []
     for name, words in REGIMES.items():
-        for backend in BACKENDS if name.startswith("time") else BACKENDS[:1]:
-            if measured.of(f"regimes.Regimes.{name}", backend=backend):
-                title = words if name.startswith("track") else f"{words}, {backend}"
-                drawn = regime_plot(measured, f"regimes.Regimes.{name}", backend)
-                found.append(_picture(title, _about_regimes(name), drawn))
-    for backend in BACKENDS:
+        backends = _backends(measured, f"regimes.Regimes.{name}")
+        for backend in backends if name.startswith("time") else backends[:1]:
+            title = words if name.startswith("track") else f"{words}, {backend}"
+            drawn = regime_plot(measured, f"regimes.Regimes.{name}", backend)
+            found.append(_picture(title, _about_regimes(name), drawn))
+    for backend in _backends(measured, f"{GROWTH[0][0]}.time_train"):
         if all(
             measured.of(f"{case[0]}.time_train", backend=backend) for case in GROWTH
         ):
@@ -130,6 +132,11 @@ def _pictures(measured: Measured) -> list[Picture]:
             )
             found.append(_picture(f"One size at a time, {backend}", about, drawn))
     return found
+
+
+def _backends(measured: Measured, name: str) -> list[str]:
+    """Return the backends that a benchmark was measured with: its last parameter."""
+    return list(dict.fromkeys(params[-1] for params, _ in measured.of(name)))
 
 
 def _about_regimes(name: str) -> str:

@@ -3,9 +3,9 @@
 It is run as a file by the interpreter of the commit that is measured, which may not
 have this package; it needs asv_runner alone. The suite is that of the newer commit.
 
-Requests: ["list"], ["cache", NAME], ["open", NAME], ["sample"], ["close"]; NAME is as
-asv has it, `models.Train.time_train-3` with the number of the parameters. An answer is
-{"value": ...} or {"error": "..."}.
+Requests: ["list"], ["versions", DISTRIBUTIONS], ["cache", NAME], ["open", NAME],
+["sample"], ["close"]; NAME is as asv has it, `models.Train.time_train-3` with the
+number of the parameters. An answer is {"value": ...} or {"error": "..."}.
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ import json
 import math
 import os
 import pickle
+import platform
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BUSY = 0.01  # share of a benchmark's time from which on a thread counts as working
 
@@ -52,6 +56,16 @@ class Session:
                         "cache": benchmark.setup_cache_key,
                     }
                 )
+        return found
+
+    def versions(self, distributions: Sequence[str]) -> dict[str, str]:
+        """Return the version of each distribution that is installed here."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        found = {"python": platform.python_version()}
+        for name in distributions:
+            with contextlib.suppress(PackageNotFoundError):
+                found[name] = version(name)
         return found
 
     def cache(self, name: str) -> None:

@@ -103,6 +103,12 @@ def test_a_planted_slowdown_and_more_memory_are_proven_and_only_there(two_commit
     }
 
 
+def test_what_each_commit_was_measured_with_is_told(two_commits):
+    found = compare_commits(Plan("old", "new", "number", pairs=3), Silent())
+    assert found["base"]["commit"] == "old" * 10
+    assert found["head"]["versions"].keys() >= {"python", "numpy", "numba"}
+
+
 def test_a_suite_that_matches_nothing_names_the_suites(two_commits):
     with pytest.raises(UserError, match=r"matches no benchmark of new; .* are suite$"):
         compare_commits(Plan("old", "new", "nothing like it"), Silent())
