@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/rafm-bench
 
-.PHONY: demo test lint docs bench bench-full clean
+.PHONY: demo test lint docs smoke bench bench-full clean-tree clean
 
 demo: .venv/installed
 	$(RUN) demo --out demo
@@ -26,15 +26,27 @@ docs: .venv/installed-dev
 QUICK := ^(regimes.*(train_batch|parameters)|scaling.(Slopes|(Rank|RowLength|Features).time)|models.(Score|RowByRow).time|quality.*(fm 8|rafm).*adagrad|prepare.Whole|epochs.Reader|cold.(Import|Help))
 ASV = $(BIN)/asv run --environment existing:$(abspath $(BIN)/python) --set-commit-hash $$(git rev-parse HEAD)
 
-bench: .venv/installed-dev
+# One small benchmark of each suite, whose figures are thrown away: whether they run.
+SMOKE := ^(regimes.*parameters.*linear D_k, linear.*, 2, .numba.\)|scaling.RowLength.time_(train|score).4, .numba.\)|models.Score.time_score..(fm 32|rafm 8,32)., .numba.\)|prepare.*(time_prepare|scan|parse).*criteo|epochs.Reader.*order.1\)|quality.*log_loss..fm 8., .adagrad., 256|cold.(Import|Help))
+
+smoke: .venv/installed-dev
+	$(BIN)/asv machine --yes >/dev/null
+	$(ASV) --quick --dry-run --strict --bench '$(SMOKE)'
+
+bench: .venv/installed-dev clean-tree
 	$(BIN)/asv machine --yes
 	$(ASV) --quick --bench '$(QUICK)'
 	$(RUN) bench publish
 
-bench-full: .venv/installed-dev
+bench-full: .venv/installed-dev clean-tree
 	$(BIN)/asv machine --yes
 	$(ASV)
 	$(RUN) bench publish
+
+# Results are recorded under the last commit: changes that it does not hold would be too.
+clean-tree:
+	@test -n "$(DIRTY)" || git diff --quiet HEAD || \
+	  { echo "changes that no commit holds would be recorded as $$(git rev-parse --short HEAD): commit them, or run make DIRTY=1 ..." >&2; exit 2; }
 
 clean:
 	rm -rf .venv demo site .asv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
