@@ -17,15 +17,19 @@ import math
 import os
 import pickle
 import platform
+import resource
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BUSY = 0.01  # share of a benchmark's time from which on a thread counts as working
+# Share of a benchmark's time that threads and processes beside its own may work, and it
+# still counts as the work of one thread: what that may be wrong by is no more.
+ALONE = 0.01
 
 
 class Session:
@@ -92,17 +96,18 @@ class Session:
     def sample(self) -> float:
         """Run once: seconds of a time, bytes of a peak, the number that is tracked.
 
-        Seconds are of the wall clock, without those in which other programs had the
-        cores.
+        Seconds are of the wall clock; where one thread does the work, without those in
+        which other programs had its core.
         """
         benchmark = self.open_
         benchmark.redo_setup()
-        before = _threads()
+        params = benchmark._build_params()
+        before = read_clocks()
         started = time.perf_counter()
-        value = benchmark.func(*benchmark._build_params())
+        value = benchmark.func(*params)
         seconds = time.perf_counter() - started
         if benchmark.type == "time":
-            return seconds - _kept_waiting(before, _threads(), seconds)
+            return undisturbed(seconds, before, read_clocks())
         if benchmark.type == "peakmemory":
             return float(_peak_bytes())
         return math.nan if value is None else float(value)
@@ -123,37 +128,42 @@ class Session:
         return None if key is None else Path(f"{key.replace(':', '-')}.pickle")
 
 
-def _threads() -> dict[str, tuple[float, float]]:
-    """Return for each thread its seconds on a core, and ready to run but without one.
+class Clocks(NamedTuple):
+    """Seconds until now, of work and of waiting for a core."""
 
-    {} where the system does not tell.
+    own: float  # work of this thread
+    all: float  # of all threads, and of processes that were started here and ended
+    waiting: float  # of this thread, ready to run but without a core; 0 if unknown
+
+
+def read_clocks() -> Clocks:
+    """Read the clocks of the thread that calls.
+
+    Those of the process count threads that ended too, as the helpers of a pool have
+    before their caller goes on.
     """
-    found = {}
-    tasks = Path("/proc/self/task")
-    for task in tasks.iterdir() if tasks.exists() else ():
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            running, waiting, _ = (task / "schedstat").read_text().split()
-            found[task.name] = int(running) / 1e9, int(waiting) / 1e9
-    return found
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    work = time.process_time() + children.ru_utime + children.ru_stime
+    return Clocks(time.thread_time(), work, _waiting())
 
 
-def _kept_waiting(
-    before: dict[str, tuple[float, float]],
-    after: dict[str, tuple[float, float]],
-    seconds: float,
-) -> float:
-    """Return for how long other programs kept the benchmark from a core.
+def _waiting() -> float:
+    """Return for how long this thread was kept from a core; 0 where nothing tells."""
+    schedule = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
+    try:
+        return int(schedule.read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
 
-    That is the longest wait of a thread that worked. Where more threads work than
-    there are cores, they wait for each other, which is the benchmark's own time: 0.
+
+def undisturbed(seconds: float, before: Clocks, after: Clocks) -> float:
+    """Return `seconds` of the wall clock less those in which others had the core.
+
+    Only where this thread alone has worked: threads and processes of a benchmark keep
+    each other waiting, which is its own time.
     """
-    waits = []
-    for name, (running, waiting) in after.items():
-        ran, waited = before.get(name, (0.0, 0.0))
-        if running - ran > BUSY * seconds:
-            waits.append(waiting - waited)
-    n_cores = len(os.sched_getaffinity(0))
-    return max(waits, default=0.0) if len(waits) <= n_cores else 0.0
+    own, work, waiting = (end - start for start, end in zip(before, after, strict=True))
+    return seconds if work - own > ALONE * seconds else seconds - waiting
 
 
 def _peak_bytes() -> int:
