@@ -11,6 +11,7 @@ number of the parameters. An answer is {"value": ...} or {"error": "..."}.
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import json
 import math
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 # Share of a benchmark's time that threads and processes beside its own may work, and it
 # still counts as the work of one thread: what that may be wrong by is no more.
 ALONE = 0.01
+TIMEOUT = 60.0  # seconds, asv's own default
 
 
 class Session:
@@ -57,7 +59,11 @@ class Session:
                         "label": benchmark.name,
                         "params": [value.strip("'") for value in values],
                         "kind": benchmark.type,
-                        "cache": benchmark.setup_cache_key,
+                        "unit": benchmark.unit,
+                        "timeout": benchmark.timeout or TIMEOUT,
+                        "cache_timeout": benchmark.setup_cache_timeout
+                        or benchmark.timeout
+                        or TIMEOUT,
                     }
                 )
         return found
@@ -91,23 +97,22 @@ class Session:
             return False
         benchmark._redo_setup_next = False
         self.open_ = benchmark
+        gc.collect()
+        gc.freeze()  # so that a collection before each sample has little to look at
         return True
 
     def sample(self) -> float:
         """Run once: seconds of a time, bytes of a peak, the number that is tracked.
 
-        Seconds are of the wall clock; where one thread does the work, without those in
-        which other programs had its core.
+        Of a time: the mean of its `number` calls, each after a setup (one call where
+        that is left to asv).
         """
         benchmark = self.open_
-        benchmark.redo_setup()
-        params = benchmark._build_params()
-        before = read_clocks()
-        started = time.perf_counter()
-        value = benchmark.func(*params)
-        seconds = time.perf_counter() - started
         if benchmark.type == "time":
-            return undisturbed(seconds, before, read_clocks())
+            number = max(1, int(benchmark.number))
+            return math.fsum(_seconds(benchmark) for _ in range(number)) / number
+        benchmark.redo_setup()
+        value = benchmark.func(*benchmark._build_params())
         if benchmark.type == "peakmemory":
             return float(_peak_bytes())
         return math.nan if value is None else float(value)
@@ -115,8 +120,8 @@ class Session:
     def close(self) -> None:
         """Tear the open benchmark down."""
         benchmark, self.open_ = self.open_, None
-        if benchmark is not None:
-            benchmark.do_teardown()
+        gc.unfreeze()
+        benchmark.do_teardown()
 
     def _found(self, name: str) -> Any:
         from asv_runner.discovery import get_benchmark_from_name
@@ -126,6 +131,26 @@ class Session:
     def _kept(self, benchmark: Any) -> Path | None:
         key = benchmark.setup_cache_key
         return None if key is None else Path(f"{key.replace(':', '-')}.pickle")
+
+
+def _seconds(benchmark: Any) -> float:
+    """Time one call without the garbage collector, as asv does.
+
+    Seconds are of the wall clock; where one thread does the work, without those in
+    which other programs had its core.
+    """
+    benchmark.redo_setup()
+    params = benchmark._build_params()
+    gc.collect()
+    gc.disable()
+    try:
+        before = read_clocks()
+        started = time.perf_counter()
+        benchmark.func(*params)
+        seconds = time.perf_counter() - started
+        return undisturbed(seconds, before, read_clocks())
+    finally:
+        gc.enable()
 
 
 class Clocks(NamedTuple):
@@ -167,10 +192,13 @@ def undisturbed(seconds: float, before: Clocks, after: Clocks) -> float:
 
 
 def _peak_bytes() -> int:
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise OSError("/proc/self/status does not tell the peak memory")
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def main() -> None:
