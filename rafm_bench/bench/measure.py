@@ -27,6 +27,7 @@ SLOW = 1.0  # seconds from which on the first sample of a process is its only on
 # hundred benchmarks, four pairs would leave an interval of a tenth at a jitter of 1 %.
 PAIRS_OF_MEMORY = 8
 PAIRS_OF_SAME = 3  # of a tracked number for as long as it never varies
+COMPILING = 4  # times a benchmark's timeout for its first run, which may compile
 SKIPPED = "skipped"
 
 
@@ -86,7 +87,7 @@ class Turns:
         """
         stage = f"warming {environment.name} up"
         with measuring(environment, self.suite) as process:
-            for done, one in enumerate(self.chosen):
+            for done, one in enumerate(map(_with_patience, self.chosen)):
                 self.report(stage, done, len(self.chosen), "benchmarks")
                 try:
                     process.ask("cache", one.name, timeout=one.cache_timeout)
@@ -159,6 +160,12 @@ class Turns:
             if (seconds := self._seconds.get(one.name)) and one.name in self.pairs
         )
         return f"pair 1 of {n_pairs} is done; the others take about {left:,.0f} s"
+
+
+def _with_patience(one: Benchmark) -> Benchmark:
+    return one._replace(
+        timeout=COMPILING * one.timeout, cache_timeout=COMPILING * one.cache_timeout
+    )
 
 
 @contextmanager

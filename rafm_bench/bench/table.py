@@ -79,7 +79,8 @@ def _facts(found: Mapping[str, Any]) -> str:
     ]
     same = sides[0] == sides[1]
     packages = sides[1] if same else f"{sides[0]} against {sides[1]}"
-    return f"{here['processor']}, {found['cores']} cores; {packages}"
+    cores = f"{found['cores']} core{'' if found['cores'] == 1 else 's'}"
+    return f"{here['processor']}, {cores}; {packages}"
 
 
 def _summary(found: Mapping[str, Any], judged: list[Mapping[str, Any]]) -> str:

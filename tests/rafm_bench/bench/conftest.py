@@ -91,7 +91,7 @@ class Broken:
     track_skipped.setup = lambda: skip()
 
 class Hanging:
-    timeout = 2
+    timeout = 1
 
     def track_hanging(self):
         if planted.FACTOR > 1:

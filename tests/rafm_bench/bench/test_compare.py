@@ -60,7 +60,7 @@ def test_what_fails_at_head_alone_is_worse_and_all_else_is_judged(two_commits):
         "track_dying": "fails at new: its process ended with code 7 at sample; run it "
         "by asv to see why",
         "track_skipped": "skipped",
-        "track_hanging": "fails at new: no answer within 2 s",
+        "track_hanging": "fails at new: no answer within 4 s",
         "track_not_finite_at_new": "fails at new: its value is nan",
         "track_same": "no difference shown",
     }
