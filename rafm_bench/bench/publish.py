@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
 from rafm_bench.bench.environments import repository
@@ -15,7 +14,6 @@ from rafm_bench.canvas import inline_svg
 from rafm_bench.errors import RunError
 from rafm_bench.pages import template
 from rafm_bench.staging import write_text
-from rafm_bench.versions import LIBRARIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +36,26 @@ GROWTH = (
 )
 
 
+class Exponent(NamedTuple):
+    """A fitted exponent that the suites track: of what, in which size, its theory."""
+
+    benchmark: str
+    what: str
+    size: str
+    theory: float
+
+
+EXPONENTS = (
+    Exponent("scaling.Slopes.track_slope_in_rank", "time", "D", 1),
+    Exponent("scaling.Slopes.track_slope_in_entries", "time", "n(F)", 1),
+    Exponent("scaling.Slopes.track_slope_in_features", "time", "|F|", 0),
+    Exponent("scaling.SlopesOfTurns.track_slope_in_batch_size", "time", "batch", 0),
+    Exponent("scaling.SlopesOfTurns.track_slope_in_threads", "time", "threads", -1),
+    Exponent("scaling.Stored.track_slope_of_embeddings", "embeddings", "", 1),
+    Exponent("scaling.Stored.track_slope_of_state_bytes", "bytes of state", "", 1),
+)
+
+
 class Picture(NamedTuple):
     """A figure of the page."""
 
@@ -47,11 +65,12 @@ class Picture(NamedTuple):
 
 
 class Slope(NamedTuple):
-    """A fitted exponent."""
+    """A fitted exponent, as measured."""
 
-    size: str
     what: str
+    size: str
     backend: str
+    theory: float
     value: float
 
 
@@ -105,7 +124,8 @@ def scaling_page(measured: Measured) -> str:
         machine=measured.machine,
         date=datetime.fromtimestamp(measured.date / 1000, UTC).date().isoformat(),
         facts=measured.facts,
-        versions={name: version(name) for name in LIBRARIES},
+        libraries=measured.libraries,
+        failed=measured.failed,
         pictures=_pictures(measured),
         slopes=_slopes(measured),
         suites=_suites(measured),
@@ -154,11 +174,15 @@ def _picture(title: str, caption: str, drawn: Figure) -> Picture:
 
 
 def _slopes(measured: Measured) -> list[Slope]:
-    return [
-        Slope(size, params[0], params[1], value)
-        for size, name in (("D", "rank"), ("n(F)", "entries"))
-        for params, value in measured.of(f"scaling.Slopes.track_slope_in_{name}")
-    ]
+    found = []
+    for one in EXPONENTS:
+        for params, value in measured.of(one.benchmark):
+            # Parameters are what is done and the backend, or the size alone, or none.
+            done, backend = params if len(params) == 2 else ("", "")
+            what = f"{one.what}: {done}" if done else one.what
+            size = one.size or params[0]
+            found.append(Slope(what, size, backend, one.theory, value))
+    return found
 
 
 def _suites(measured: Measured) -> dict[str, list[Values]]:
