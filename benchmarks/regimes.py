@@ -15,7 +15,7 @@ RANKS = {
 }
 SETS = {
     "linear": lambda k, m: N_FEATURES * (m - k + 1) // m,
-    "exponential": lambda k, m: N_FEATURES >> (k - 1),
+    "exponential": lambda k, m: max(1, N_FEATURES >> (k - 1)),
 }
 REGIMES = [f"{ranks} D_k, {sets} |F_k|" for ranks in RANKS for sets in SETS]
 LEVELS = [1, 2, 4, 8, 16]
