@@ -22,6 +22,7 @@ ROW_LENGTHS = [4, 16, 64, 256]
 N_FEATURES = [4_096, 32_768, 262_144]
 BATCH_SIZES = [1, 16, 256, 4_096]
 THREADS = [1, 2, 4]
+TURNS = 7  # of cases that are timed in turns; the least time counts
 
 
 class _Scaling:
@@ -135,11 +136,12 @@ class _Fits:
 class Slopes(_Fits):
     """Exponents fitted over two decades; THEORY has what they should be.
 
-    In n(F), batches of 256 come out below 1: the longer the rows, the more often a
-    feature recurs in a batch, which makes but one step of it. In D, from 64 on: below,
-    what every entry costs whatever its rank (its linear weight, its place in the batch)
-    is more than the arithmetic. Two threads have to wait for each other at every batch.
-    In |F|, above 0: caches hold less and less of the tables.
+    Training row by row comes near 1 in D, from 64 on, and in n(F): arithmetic rules.
+    In n(F), batches of 256 come out below: the longer the rows, the more often a
+    feature recurs in a batch, which makes but one step of it; in D too, as a batch is
+    put in order whatever the rank. Scores have fewer operations a number, so that what
+    an entry or a row costs besides weighs more. Two threads wait for each other at
+    every batch. In |F|, exponents lie above 0: caches hold less and less of the tables.
     """
 
     def track_slope_in_rank(self, rows, what, backend):
@@ -238,26 +240,26 @@ class Predicted:
         fm = make_case(rows, "fm", [512], backend=backend)
         dims, sizes = [128, 512], [n, n // 4]
         rafm = make_case(rows, "rafm", dims, sizes=sizes, backend=backend)
-        ours, theirs = _least_seconds([rafm, fm], what)
+        ours, theirs = least_seconds([rafm, fm], what)
         return ours / theirs / ((128 + 512 / 4) / 512)
 
 
-def slope_in_rank(rows, what, backend):
+def slope_in_rank(rows, what, backend, turns=TURNS):
     """At |F| = 128: the tables stay in the cache."""
     cases = {d: _fm(rows["rank"], d, what, backend) for d in WIDE_RANKS}
-    return _fitted(cases, what.split()[0])
+    return _fitted(cases, what.split()[0], turns)
 
 
-def slope_in_entries(rows, what, backend):
+def slope_in_entries(rows, what, backend, turns=TURNS):
     """At |F| = 4,096 and D = 64."""
     cases = {n: _fm(one, 64, what, backend) for n, one in rows["entries"].items()}
-    return _fitted(cases, what.split()[0])
+    return _fitted(cases, what.split()[0], turns)
 
 
-def slope_in_features(rows, what, backend):
+def slope_in_features(rows, what, backend, turns=TURNS):
     """At D = 32."""
     cases = {n: _fm(one, 32, what, backend) for n, one in rows["features"].items()}
-    return _fitted(cases, what.split()[0])
+    return _fitted(cases, what.split()[0], turns)
 
 
 def _departure(slope, theory):
@@ -275,9 +277,9 @@ def _two_levels(rank, n_features):
     return new_case(rows, "rafm", dims, sizes=sizes)
 
 
-def _fitted(cases, what):
+def _fitted(cases, what, turns=TURNS):
     """Fit the exponent of a row's seconds to cases {size: case}."""
-    seconds = _least_seconds(list(cases.values()), what)
+    seconds = least_seconds(list(cases.values()), what, turns)
     return _slope(
         {
             size: least / case.batch.n_rows
@@ -292,12 +294,18 @@ def _slope(values):
     return float(np.polyfit(sizes, np.log(list(values.values())), 1)[0])
 
 
-def _least_seconds(cases, what, turns=7):
-    """Time cases in turns; the least seconds of each."""
+def least_seconds(cases, what, turns=TURNS):
+    """Time cases in turns; the least seconds of each.
+
+    Where all work in one thread these are seconds of the processor, so that what other
+    programs take of it does not count.
+    """
+    alone = all(case.n_threads == 1 for case in cases)
+    clock = time.process_time if alone else time.perf_counter
     least = [float("inf")] * len(cases)
     for _ in range(turns):
         for i, case in enumerate(cases):
-            started = time.perf_counter()
+            started = clock()
             getattr(case, what)()
-            least[i] = min(least[i], time.perf_counter() - started)
+            least[i] = min(least[i], clock() - started)
     return least

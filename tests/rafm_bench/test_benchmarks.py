@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import benchmarks
-from benchmarks import planted_changes, program, regimes, scaling
+from benchmarks import check_theory, planted_changes, program, regimes, scaling
 from rafm_bench.bench import publish, scaling_plots
 
 ROOT = Path(benchmarks.__path__[0]).parent
@@ -104,7 +104,7 @@ def test_a_command_that_prints_more_than_a_pipe_holds_ends(monkeypatch):
     def started(words, **options):
         return popen([sys.executable, "-c", code], **options)
 
-    monkeypatch.setattr(program.subprocess, "Popen", started)
+    monkeypatch.setattr("subprocess.Popen", started)
     done = program.run("train")
     assert len(done.printed) == 300_000
     assert done.peak > 0
@@ -121,3 +121,22 @@ def test_a_command_that_fails_is_told_with_its_exit_code():
 )
 def test_what_is_planted_still_fits_the_file(plant):
     assert (ROOT / plant.file).read_text(encoding="utf-8").count(plant.old) >= 1
+
+
+@pytest.mark.parametrize(
+    ("costs", "expected"),
+    [
+        ((1.5, 0.8, 0.9, 0.5), True),
+        ((1.5, 0.8), True),  # m = 16: where D_k grows exponentially there is none
+        ((0.85, 0.8, 0.9, 0.5), False),
+        ((1.5, 0.8, 0.4, 0.5), False),
+    ],
+)
+def test_regimes_are_in_order_where_both_mixed_ones_lie_between(costs, expected):
+    named = dict(zip(regimes.REGIMES, costs, strict=False))
+    assert check_theory._in_order(named) is expected
+
+
+def test_every_regime_stores_what_proposition_1_says(capsys):
+    assert check_theory.parameters()
+    assert capsys.readouterr().out.count("holds") == 18
