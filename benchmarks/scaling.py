@@ -144,6 +144,8 @@ class Slopes(_Fits):
     every batch. In |F|, exponents lie above 0: caches hold less and less of the tables.
     """
 
+    unit = "exponent"
+
     def track_slope_in_rank(self, rows, what, backend):
         return slope_in_rank(rows, what, backend)
 
@@ -156,6 +158,8 @@ class Slopes(_Fits):
 
 class Departures(_Fits):
     """1 + |exponent - theory|: two commits compare by it, as smaller is better."""
+
+    unit = "1 + |exponent - theory|"
 
     def track_in_rank(self, rows, what, backend):
         return _departure(slope_in_rank(rows, what, backend), THEORY["rank"])
@@ -173,6 +177,7 @@ class SlopesOfTurns:
     By theory a row costs the same in batches of any size, and threads divide the time.
     """
 
+    unit = "exponent"
     timeout = 900
 
     def setup_cache(self):
@@ -205,6 +210,7 @@ class Stored:
     linear weights and their sums included, which keeps them below 1 in D.
     """
 
+    unit = "exponent"
     params = [["D", "|F|"]]
     param_names = ["size"]
 
