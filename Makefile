@@ -27,7 +27,7 @@ QUICK := ^(regimes.*(train_batch|parameters)|scaling.(Slopes|Stored|(Rank|RowLen
 ASV = $(BIN)/asv run --environment existing:$(abspath $(BIN)/python) --set-commit-hash $$(git rev-parse HEAD)
 
 # One small benchmark of each suite, whose figures are thrown away: whether they run.
-SMOKE := ^(regimes.*parameters.*linear D_k, linear.*, 2, .numba.\)|scaling.(Stored|RowLength.time_(train|score).4, .numba.\))|models.Score.time_score..(fm 32|rafm 8,32)., .numba.\)|prepare.*((time_prepare|scan|parse).*criteo|Stages.*criteo.*write)|epochs.Reader.*order.1\)|quality.*log_loss..fm 8., .adagrad., 256|quality.Ratings.*mrma.*adagrad|cold.(Import|Help))
+SMOKE := ^(regimes.*parameters.*linear D_k, linear.*, 2\)|scaling.(Stored|RowLength.time_(train|score).4, .numba.\))|models.Score.time_score..(fm 32|rafm 8,32)., .numba.\)|prepare.*((time_prepare|scan|parse).*criteo|Stages.*criteo.*write)|epochs.Reader.*order.1\)|quality.*log_loss..fm 8., .adagrad., 256|quality.Ratings.*mrma.*adagrad|cold.(Import|Help))
 
 smoke: .venv/installed-dev
 	$(BIN)/asv machine --yes >/dev/null

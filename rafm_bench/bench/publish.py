@@ -24,11 +24,16 @@ if TYPE_CHECKING:
     from rafm_bench.bench.results import Point
 
 PAGE = "scaling.html"
+PARAMETERS = "regimes.Stored.track_parameters"
 REGIMES = {
-    "track_parameters": "Parameters",
-    "time_train_batch": "Training time",
-    "time_score": "Scoring time",
+    "regimes.Regimes.time_train_batch": "Training time",
+    "regimes.Regimes.time_score": "Scoring time",
 }
+STORED = "Stored numbers; exactly sum_k D_k |F_k|, a bias and linear weights."
+COST = (
+    "The dashed line is sum_k D_k n(F_k) / (D n(F)). Where it lies far below 1, what "
+    "every entry costs whatever its rank keeps the measured time above it."
+)
 GROWTH = (
     ("scaling.Rank", "D", 1.0),
     ("scaling.RowLength", "entries of a row", 1.0),
@@ -134,12 +139,13 @@ def scaling_page(measured: Measured) -> str:
 
 def _pictures(measured: Measured) -> list[Picture]:
     found = []
+    if measured.of(PARAMETERS):
+        drawn = regime_plot(measured, PARAMETERS)
+        found.append(_picture("Parameters", STORED, drawn))
     for name, words in REGIMES.items():
-        backends = _backends(measured, f"regimes.Regimes.{name}")
-        for backend in backends if name.startswith("time") else backends[:1]:
-            title = words if name.startswith("track") else f"{words}, {backend}"
-            drawn = regime_plot(measured, f"regimes.Regimes.{name}", backend)
-            found.append(_picture(title, _about_regimes(name), drawn))
+        for backend in _backends(measured, name):
+            drawn = regime_plot(measured, name, backend=backend)
+            found.append(_picture(f"{words}, {backend}", COST, drawn))
     for backend in _backends(measured, f"{GROWTH[0][0]}.time_train"):
         if all(
             measured.of(f"{case[0]}.time_train", backend=backend) for case in GROWTH
@@ -157,15 +163,6 @@ def _pictures(measured: Measured) -> list[Picture]:
 def _backends(measured: Measured, name: str) -> list[str]:
     """Return the backends that a benchmark was measured with: its last parameter."""
     return list(dict.fromkeys(params[-1] for params, _ in measured.of(name)))
-
-
-def _about_regimes(name: str) -> str:
-    if name.startswith("track"):
-        return "Stored numbers; exactly sum_k D_k |F_k|, a bias and linear weights."
-    return (
-        "The dashed line is sum_k D_k n(F_k) / (D n(F)). Where it lies far below 1, "
-        "what every entry costs whatever its rank keeps the measured time above it."
-    )
 
 
 def _picture(title: str, caption: str, drawn: Figure) -> Picture:

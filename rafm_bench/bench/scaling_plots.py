@@ -37,9 +37,12 @@ def predicted(regime: str, m: int) -> float:
     return cost / (RANK * N_FEATURES)
 
 
-def regime_plot(measured: Measured, name: str, backend: str) -> Figure:
-    """Draw a benchmark's values over m, relative to the least m, a panel a regime."""
-    points = measured.of(name, backend=backend)
+def regime_plot(measured: Measured, name: str, **wanted: str) -> Figure:
+    """Draw a benchmark's values over m, relative to the least m, a panel a regime.
+
+    `wanted` parameters are as in `Measured.of`.
+    """
+    points = measured.of(name, **wanted)
     regimes = list(dict.fromkeys(params[0] for params, _ in points))
     figure, panels = _panels(len(regimes), shared=True)
     for panel, regime in zip(panels, regimes, strict=True):

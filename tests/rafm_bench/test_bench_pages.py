@@ -177,7 +177,7 @@ def test_regimes_without_a_first_level_are_relative_to_their_least(tmp_path):
         {name: [[None, 3.0, 6.0], params, "1"]},
         {name: about("regime", "m", "backend")},
     )
-    drawn = regime_plot(results.newest(tmp_path), name, "numba")
+    drawn = regime_plot(results.newest(tmp_path), name, backend="numba")
     theory, seen = drawn.axes[0].get_lines()
     assert drawn_points(theory) == [(2, 1.0), (4, pytest.approx(1.25))]
     assert drawn_points(seen) == [(2, 1.0), (4, 2.0)]

@@ -16,6 +16,7 @@ import benchmarks
 from benchmarks import check_theory, planted_changes, program, regimes, scaling
 from rafm_bench.bench import publish, scaling_plots
 
+TIMED = ("train", "score")
 ROOT = Path(benchmarks.__path__[0]).parent
 
 LISTING = """
@@ -71,11 +72,13 @@ def test_the_page_draws_theory_for_the_sizes_that_the_suite_measures(regime, m):
     assert scaling_plots.predicted(regime, m) == pytest.approx(cost / whole)
 
 
-def test_every_exponent_of_the_page_is_one_that_the_suite_tracks():
-    for exponent in publish.EXPONENTS:
-        suite, name, method = exponent.benchmark.split(".")
-        assert suite == "scaling"
-        assert hasattr(getattr(scaling, name), method)
+def test_everything_that_the_page_shows_by_name_is_in_the_suites():
+    shown = [exponent.benchmark for exponent in publish.EXPONENTS]
+    shown += [f"{name}.time_{what}" for name, *_ in publish.GROWTH for what in TIMED]
+    for name in (*shown, *publish.REGIMES, publish.PARAMETERS):
+        suite, group, method = name.split(".")
+        module = importlib.import_module(f"benchmarks.{suite}")
+        assert hasattr(getattr(module, group), method)
 
 
 def test_exponents_by_theory_are_told_the_same_by_page_and_suite():
