@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # A line of JSON a record, the last one of a commit counts. Its name does not end in
 # .json: asv takes every such file for results.
 LIBRARIES = "libraries.jsonl"
+KNOWN_TO_ASV = ("platform", "processor", "cores")
 
 
 def record(folder: Path, commit: str, facts: dict[str, str]) -> None:
@@ -51,7 +52,11 @@ def main() -> None:
 
     file = newest_file(repository())
     commit = json.loads(file.read_text(encoding="utf-8"))["commit_hash"]
-    record(file.parent, commit, versions())
+    facts = {n: v for n, v in versions().items() if n not in KNOWN_TO_ASV}
+    tree = facts.pop("commit", "")
+    if tree.endswith("-dirty"):  # else it is the commit that the results are of
+        facts["tree"] = tree
+    record(file.parent, commit, facts)
 
 
 if __name__ == "__main__":

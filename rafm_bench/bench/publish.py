@@ -54,8 +54,18 @@ EXPONENTS = (
     Exponent("scaling.Slopes.track_slope_in_rank", "time", "D", 1),
     Exponent("scaling.Slopes.track_slope_in_entries", "time", "n(F)", 1),
     Exponent("scaling.Slopes.track_slope_in_features", "time", "|F|", 0),
-    Exponent("scaling.SlopesOfTurns.track_slope_in_batch_size", "time", "batch", 0),
-    Exponent("scaling.SlopesOfTurns.track_slope_in_threads", "time", "threads", -1),
+    Exponent(
+        "scaling.SlopesOfTurns.track_slope_in_batch_size",
+        "time: train, numba",
+        "rows of a batch",
+        0,
+    ),
+    Exponent(
+        "scaling.SlopesOfTurns.track_slope_in_threads",
+        "time: train batches of 1,024, numba-parallel",
+        "threads",
+        -1,
+    ),
     Exponent("scaling.Stored.track_slope_of_embeddings", "embeddings", "", 1),
     Exponent("scaling.Stored.track_slope_of_state_bytes", "bytes of state", "", 1),
 )

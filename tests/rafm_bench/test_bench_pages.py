@@ -100,10 +100,10 @@ def test_libraries_are_those_that_were_recorded_last_for_the_commit(tmp_path):
     page = publish.scaling_page(results.newest(tmp_path))
     assert "What it was measured with was not recorded." in page
     libraries.record(folder, COMMIT, {"numba": "0.1"})
-    libraries.record(folder, COMMIT, {"numba": "0.2", "commit": "0123-dirty"})
+    libraries.record(folder, COMMIT, {"numba": "0.2", "tree": "0123-dirty"})
     libraries.record(folder, "f" * 32, {"numba": "0.3"})
     page = publish.scaling_page(results.newest(tmp_path))
-    assert "Measured with numba 0.2, commit 0123-dirty." in page
+    assert "Measured with numba 0.2, tree 0123-dirty." in page
 
 
 def test_what_measured_is_recorded_beside_the_results_written_last(
@@ -134,7 +134,7 @@ def test_exponents_stand_beside_theory_with_or_without_parameters(tmp_path):
     slopes = publish._slopes(results.newest(tmp_path))
     assert [tuple(one) for one in slopes] == [
         ("time: score", "|F|", "numba", 0, 0.25),
-        ("time", "threads", "", -1, -0.75),
+        ("time: train batches of 1,024, numba-parallel", "threads", "", -1, -0.75),
         ("embeddings", "|F|", "", 1, 1.0),
     ]
 
