@@ -114,6 +114,15 @@ def test_a_command_that_prints_more_than_a_pipe_holds_ends(monkeypatch):
     assert done.peaks > 0
 
 
+def test_a_process_that_has_ended_hides_no_other():
+    most: dict[int, int] = {}
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert program.tree_bytes([ended.pid, os.getpid()], most) > 0
+    assert most[os.getpid()] > 0
+    assert ended.pid not in most
+
+
 def test_a_command_that_fails_is_told_with_its_exit_code():
     with pytest.raises(SystemExit, match="nothing ended with 2"):
         program.run("nothing")
