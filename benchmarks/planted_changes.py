@@ -54,15 +54,16 @@ SLOWER = Plant(
 """,
     ("time_score", "ffm.*", "numba.*"),
 )
+# Held from the first call on, which is in a benchmark's setup: no call takes longer.
 LARGER = Plant(
     "training holds 100 MB more",
     BACKENDS / "numba_serial.py",
     "    return numba_threads.train(model, state, optimizer, batch, batch_size)\n",
     """\
-    import numpy
+    if not hasattr(train, "held"):
+        import numpy
 
-    held = numpy.ones(100_000_000, numpy.uint8)
-    assert held[0]
+        train.held = numpy.ones(100_000_000, numpy.uint8)
     return numba_threads.train(model, state, optimizer, batch, batch_size)
 """,
     ("peakmem_train", ".*", "numba"),
