@@ -22,7 +22,6 @@ from pathlib import Path
 import click
 
 from benchmarks.program import run
-from rafm_datasets import generate
 
 _MIB = 1 << 20
 WAYS = {
@@ -38,6 +37,8 @@ WAYS = {
 @click.option("--work", type=click.Path(path_type=Path), help="Folder for all files.")
 def main(rows: int, memory_limit: str, work: Path | None) -> None:
     """Prepare generated click logs under a memory limit."""
+    from rafm_datasets import generate
+
     with tempfile.TemporaryDirectory(dir=work) as made:
         folder = Path(made)
         raw = generate("criteo", rows, 0, str(folder / "clicks.tsv")).path

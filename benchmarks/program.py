@@ -12,8 +12,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
-
 _SAMPLE_SECONDS = 0.1
 
 
@@ -31,11 +29,16 @@ class Trained(NamedTuple):
 
 
 class Watched(NamedTuple):
-    """What a command printed, its seconds, the peak of its process tree in bytes."""
+    """What a command printed, its seconds, and its process tree's memory in bytes.
+
+    `peak` is the most that all together had at a time, shared pages divided among them;
+    `peaks` sums the most that each has had, shared pages counted in each.
+    """
 
     printed: str
     seconds: float
     peak: int
+    peaks: int
 
 
 def run(*words: str, cgroup: Path | None = None, beside: Sequence[int] = ()) -> Watched:
@@ -49,29 +52,31 @@ def run(*words: str, cgroup: Path | None = None, beside: Sequence[int] = ()) -> 
     """
 
     def enter() -> None:
-        if cgroup is not None:
-            (cgroup / "cgroup.procs").write_text(str(os.getpid()))
+        assert cgroup is not None
+        (cgroup / "cgroup.procs").write_text(str(os.getpid()))
 
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "rafm_bench", *words],
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=enter,
-    )
-    peak = 0
-    try:
-        while process.poll() is None:
-            peak = max(peak, tree_bytes([process.pid, *beside]))
-            time.sleep(_SAMPLE_SECONDS)
-    finally:
-        process.kill()
-    seconds = time.perf_counter() - started
-    assert process.stdout is not None
-    printed = process.stdout.read()
-    if process.returncode:
-        raise SystemExit(f"{words[0]} ended with {process.returncode}")
-    return Watched(printed, seconds, peak)
+    # A file and no pipe: nobody reads a pipe while the command runs, and a full one
+    # would stop it.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rafm_bench", *words],
+            stdout=printed,
+            preexec_fn=enter if cgroup is not None else None,
+        )
+        peak, most = 0, {}
+        try:
+            while process.poll() is None:
+                peak = max(peak, tree_bytes([process.pid, *beside], most))
+                time.sleep(_SAMPLE_SECONDS)
+        finally:
+            process.kill()
+            process.wait()
+        seconds = time.perf_counter() - started
+        if process.returncode:
+            raise SystemExit(f"{words[0]} ended with {process.returncode}")
+        printed.seek(0)
+        return Watched(printed.read(), seconds, peak, sum(most.values()))
 
 
 def train(
@@ -87,12 +92,28 @@ def train(
         return Trained(json.loads(done.printed), done.peak, digest)
 
 
-def tree_bytes(pids: Iterable[int]) -> int:
-    """Return the proportional set size of processes and all their children."""
+def tree_bytes(pids: Iterable[int], most: dict[int, int]) -> int:
+    """Return the proportional set size of processes and all their children.
+
+    `most` keeps for each process the most that it has had in memory (VmHWM).
+    """
+    import psutil  # not at the top: the suites of this package are listed without it
+
     total = 0
     for pid in pids:
+        tree: list[psutil.Process] = []
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(pid)
-            for one in (process, *process.children(recursive=True)):
+            tree = [process, *process.children(recursive=True)]
+        for one in tree:
+            with contextlib.suppress(psutil.Error, OSError):  # it ended meanwhile
+                most[one.pid] = max(most.get(one.pid, 0), _high_water(one.pid))
                 total += one.memory_full_info().pss
     return total
+
+
+def _high_water(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0  # it has ended, and waits for its parent to see it

@@ -13,8 +13,6 @@ import tempfile
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.program import train
 
@@ -35,6 +33,9 @@ def main(
     work: Path | None,
 ) -> None:
     """Train models in turns and tell the seconds of an epoch."""
+    from rich.console import Console
+    from rich.table import Table
+
     turns: dict[str, list[float]] = {model: [] for model in models}
     common = [*options.split(), "--epochs", str(epochs), "--patience", "0"]
     with tempfile.TemporaryDirectory(dir=work) as folder:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
 from rafm_bench.bench.environments import repository
@@ -15,7 +14,6 @@ from rafm_bench.canvas import inline_svg
 from rafm_bench.errors import RunError
 from rafm_bench.pages import template
 from rafm_bench.staging import write_text
-from rafm_bench.versions import LIBRARIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,15 +24,50 @@ if TYPE_CHECKING:
     from rafm_bench.bench.results import Point
 
 PAGE = "scaling.html"
+PARAMETERS = "regimes.Stored.track_parameters"
 REGIMES = {
-    "track_parameters": "Parameters",
-    "time_train_batch": "Training time",
-    "time_score": "Scoring time",
+    "regimes.Regimes.time_train_batch": "Training time",
+    "regimes.Regimes.time_score": "Scoring time",
 }
+STORED = "Stored numbers; exactly sum_k D_k |F_k|, a bias and linear weights."
+COST = (
+    "The dashed line is sum_k D_k n(F_k) / (D n(F)). Where it lies far below 1, what "
+    "every entry costs whatever its rank keeps the measured time above it."
+)
 GROWTH = (
     ("scaling.Rank", "D", 1.0),
     ("scaling.RowLength", "entries of a row", 1.0),
     ("scaling.Features", "|F|", 0.0),
+)
+
+
+class Exponent(NamedTuple):
+    """A fitted exponent that the suites track: of what, in which size, its theory."""
+
+    benchmark: str
+    what: str
+    size: str
+    theory: float
+
+
+EXPONENTS = (
+    Exponent("scaling.Slopes.track_slope_in_rank", "time", "D", 1),
+    Exponent("scaling.Slopes.track_slope_in_entries", "time", "n(F)", 1),
+    Exponent("scaling.Slopes.track_slope_in_features", "time", "|F|", 0),
+    Exponent(
+        "scaling.SlopesOfTurns.track_slope_in_batch_size",
+        "time: train, numba",
+        "rows of a batch",
+        0,
+    ),
+    Exponent(
+        "scaling.SlopesOfTurns.track_slope_in_threads",
+        "time: train batches of 1,024, numba-parallel",
+        "threads",
+        -1,
+    ),
+    Exponent("scaling.Stored.track_slope_of_embeddings", "embeddings", "", 1),
+    Exponent("scaling.Stored.track_slope_of_state_bytes", "bytes of state", "", 1),
 )
 
 
@@ -47,11 +80,12 @@ class Picture(NamedTuple):
 
 
 class Slope(NamedTuple):
-    """A fitted exponent."""
+    """A fitted exponent, as measured."""
 
-    size: str
     what: str
+    size: str
     backend: str
+    theory: float
     value: float
 
 
@@ -105,7 +139,8 @@ def scaling_page(measured: Measured) -> str:
         machine=measured.machine,
         date=datetime.fromtimestamp(measured.date / 1000, UTC).date().isoformat(),
         facts=measured.facts,
-        versions={name: version(name) for name in LIBRARIES},
+        libraries=measured.libraries,
+        failed=measured.failed,
         pictures=_pictures(measured),
         slopes=_slopes(measured),
         suites=_suites(measured),
@@ -114,12 +149,13 @@ def scaling_page(measured: Measured) -> str:
 
 def _pictures(measured: Measured) -> list[Picture]:
     found = []
+    if measured.of(PARAMETERS):
+        drawn = regime_plot(measured, PARAMETERS)
+        found.append(_picture("Parameters", STORED, drawn))
     for name, words in REGIMES.items():
-        backends = _backends(measured, f"regimes.Regimes.{name}")
-        for backend in backends if name.startswith("time") else backends[:1]:
-            title = words if name.startswith("track") else f"{words}, {backend}"
-            drawn = regime_plot(measured, f"regimes.Regimes.{name}", backend)
-            found.append(_picture(title, _about_regimes(name), drawn))
+        for backend in _backends(measured, name):
+            drawn = regime_plot(measured, name, backend=backend)
+            found.append(_picture(f"{words}, {backend}", COST, drawn))
     for backend in _backends(measured, f"{GROWTH[0][0]}.time_train"):
         if all(
             measured.of(f"{case[0]}.time_train", backend=backend) for case in GROWTH
@@ -139,26 +175,21 @@ def _backends(measured: Measured, name: str) -> list[str]:
     return list(dict.fromkeys(params[-1] for params, _ in measured.of(name)))
 
 
-def _about_regimes(name: str) -> str:
-    if name.startswith("track"):
-        return "Stored numbers; exactly sum_k D_k |F_k|, a bias and linear weights."
-    return (
-        "The dashed line is sum_k D_k n(F_k) / (D n(F)). Where it lies far below 1, "
-        "what every entry costs whatever its rank keeps the measured time above it."
-    )
-
-
 def _picture(title: str, caption: str, drawn: Figure) -> Picture:
     name = "".join(c if c.isalnum() else "-" for c in title.lower())
     return Picture(title, caption, inline_svg(drawn, name, title))
 
 
 def _slopes(measured: Measured) -> list[Slope]:
-    return [
-        Slope(size, params[0], params[1], value)
-        for size, name in (("D", "rank"), ("n(F)", "entries"))
-        for params, value in measured.of(f"scaling.Slopes.track_slope_in_{name}")
-    ]
+    found = []
+    for one in EXPONENTS:
+        for params, value in measured.of(one.benchmark):
+            # Parameters are what is done and the backend, or the size alone, or none.
+            done, backend = params if len(params) == 2 else ("", "")
+            what = f"{one.what}: {done}" if done else one.what
+            size = one.size or params[0]
+            found.append(Slope(what, size, backend, one.theory, value))
+    return found
 
 
 def _suites(measured: Measured) -> dict[str, list[Values]]:
