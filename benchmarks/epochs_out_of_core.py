@@ -16,8 +16,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.train_process import Trained, train
-from rafm_datasets import PrepareOptions, generate, prepare
+from benchmarks.program import Trained, train
 
 _MIB = 1 << 20
 
@@ -90,6 +89,8 @@ def _run(data: str, folder: Path, options: str, place: str, readers: int) -> Tra
 
 
 def generated_clicks(folder: Path, n_rows: int) -> str:
+    from rafm_datasets import PrepareOptions, generate, prepare
+
     raw = generate("criteo", n_rows, 0, str(folder / "clicks.tsv")).path
     prepare(PrepareOptions("criteo", (raw,), str(folder / "data")))
     return str(folder / "data")

@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from benchmarks.epochs_out_of_core import generated_clicks
-from benchmarks.train_process import train
+from benchmarks.program import train
 
 _MIB = 1 << 20
 _V1, _V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")

@@ -3,7 +3,9 @@
 Times are for N_ROWS rows: rows a second is N_ROWS over the time.
 """
 
+import math
 import tempfile
+import time
 from pathlib import Path
 
 SOURCES = ["criteo", "avazu", "movielens"]
@@ -51,6 +53,44 @@ class Whole(_Prepare):
         from rafm_datasets import prepare
 
         prepare(self.options)
+
+
+class Stages(_Prepare):
+    """What each stage of a whole run adds to the time, in threads as by default.
+
+    "commit" is what follows after the last partition is written.
+    """
+
+    params = [SOURCES, ["parse", "merge", "number", "encode", "write", "commit"]]
+    param_names = ["source", "stage"]
+
+    def setup(self, raw, source, stage):
+        super().setup(raw, source)
+
+    def teardown(self, raw, source, stage):
+        super().teardown(raw, source)
+
+    def track_microseconds_a_row(self, raw, source, stage):
+        return self._seconds().get(stage, math.nan) / N_ROWS * 1e6
+
+    track_microseconds_a_row.unit = "microseconds a row"  # 10: 100,000 rows a second
+
+    def _seconds(self):
+        from rafm_datasets import prepare
+
+        ended = {"": time.perf_counter()}
+
+        def told(stage, *_):
+            ended[stage] = time.perf_counter()
+
+        prepare(self.options, told)
+        ended["commit"] = time.perf_counter()
+        return {
+            stage: end - begun
+            for (stage, end), begun in zip(
+                list(ended.items())[1:], ended.values(), strict=False
+            )
+        }
 
 
 class Passes(_Prepare):

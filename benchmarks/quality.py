@@ -5,7 +5,7 @@ Rows, order and seed are fixed: the same code gives the same figures to the last
 
 import numpy as np
 
-from .cases import make_case, planted_rows
+from .cases import new_case, planted_ratings, planted_rows
 
 MODELS = {
     "lr": ("lr", ()),
@@ -13,6 +13,11 @@ MODELS = {
     "rafm 4,16": ("rafm", (4, 16)),
     "difacto 4,16": ("difacto", (4, 16)),
     "ffm 4": ("ffm", (4,)),
+}
+OF_RATINGS = {
+    "fm 8": ("fm", (8,)),
+    "rafm 4,16": ("rafm", (4, 16)),
+    "mrma 4,16": ("mrma", (4, 16)),
 }
 N_TRAIN, N_TEST, N_PASSES = 40_000, 20_000, 3
 
@@ -31,12 +36,9 @@ class Quality:
     def setup(self, rows, key, optimizer, batch_size):
         name, dims = MODELS[key]
         train, test = rows
-        case = make_case(train, name, dims, optimizer=optimizer, batch_size=batch_size)
-        for _ in range(N_PASSES):
-            case.train()
-        fields = test.fields if case.batch.fields is not None else None
-        held = type(case.batch)(test.indptr, test.ids, None, fields, test.labels)
-        self.scores = case._replace(batch=held).score()
+        self.scores = _scores_of_held(
+            train, test, name, dims, optimizer=optimizer, batch_size=batch_size
+        )
         self.labels = test.labels
 
     def track_log_loss(self, rows, key, optimizer, batch_size):
@@ -48,6 +50,38 @@ class Quality:
         positive = self.labels[order] > 0
         below = np.cumsum(~positive)[positive].sum()
         return 1 - float(below / (positive.sum() * (~positive).sum()))
+
+
+class Ratings:
+    """As `Quality`, of ratings with the square loss, batches of 16: the noise is 1."""
+
+    params = [list(OF_RATINGS), ["sgd", "adagrad", "adam"]]
+    param_names = ["model", "optimizer"]
+    timeout = 300
+
+    def setup_cache(self):
+        rows = planted_ratings(N_TRAIN + N_TEST, n_features=1_000)
+        return _cut(rows, 0, N_TRAIN), _cut(rows, N_TRAIN, N_TRAIN + N_TEST)
+
+    def setup(self, rows, key, optimizer):
+        name, dims = OF_RATINGS[key]
+        train, test = rows
+        scores = _scores_of_held(
+            train, test, name, dims, optimizer=optimizer, batch_size=16, loss="square"
+        )
+        self.errors = scores - test.labels
+
+    def track_rmse(self, rows, key, optimizer):
+        return float(np.sqrt(np.mean(self.errors**2)))
+
+
+def _scores_of_held(train, test, name, dims, **choices):
+    case = new_case(train, name, dims, **choices)
+    for _ in range(N_PASSES):
+        case.train()
+    fields = test.fields if case.batch.fields is not None else None
+    held = type(case.batch)(test.indptr, test.ids, None, fields, test.labels)
+    return case._replace(batch=held).score()
 
 
 def _cut(rows, first, last):

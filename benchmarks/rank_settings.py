@@ -11,17 +11,6 @@ import argparse
 import time
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-
-from rafm_kernels import (
-    Batch,
-    Optimizer,
-    init_parameters,
-    init_state,
-    load_backend,
-    make_model,
-)
 
 SETTINGS = {
     "FM": (512,),
@@ -59,6 +48,8 @@ class _Case:
     """One setting: its model, and the seconds of each turn."""
 
     def __init__(self, dims, batch, counts, given):
+        from rafm_kernels import load_backend, make_model
+
         self.batch, self.given = batch, given
         self.backend = load_backend(given.backend)
         name = "fm" if len(dims) == 1 else "rafm"
@@ -72,6 +63,8 @@ class _Case:
         self.train, self.score = [], []
 
     def turn(self):
+        from rafm_kernels import Optimizer, init_parameters, init_state
+
         # A new state for each turn: settings would not fit in memory side by side.
         given = self.given
         optimizer = Optimizer(given.optimizer, 0.01)
@@ -97,11 +90,14 @@ def _paired(batch, size):
 
 def _first_rows(batch, n):
     last = batch.indptr[n]
-    return Batch(batch.indptr[: n + 1], batch.ids[:last], None, None, batch.labels[:n])
+    return batch._replace(
+        indptr=batch.indptr[: n + 1], ids=batch.ids[:last], labels=batch.labels[:n]
+    )
 
 
 def _prepared(folder):
     from rafm_datasets import open_prepared, stream
+    from rafm_kernels import Batch
 
     data = open_prepared(folder)
     read = list(stream(data, "train", 1 << 20, seed=0))
@@ -112,6 +108,8 @@ def _prepared(folder):
 
 
 def generated_clicks(n_rows, seed=0):
+    from rafm_kernels import Batch
+
     rng = np.random.default_rng(seed)
     columns, first = [], 0
     for size in FIELD_SIZES:
@@ -130,6 +128,9 @@ def generated_clicks(n_rows, seed=0):
 
 
 def _show(cases):
+    from rich.console import Console
+    from rich.table import Table
+
     heads = (
         "setting",
         "parameters",

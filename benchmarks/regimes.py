@@ -5,7 +5,7 @@ D and |F| are the same throughout; ids are drawn evenly, so n(F_k) is in proport
 that of one FM; where both do, it falls with m.
 """
 
-from .cases import BACKENDS, make_case, uniform_rows
+from .cases import BACKENDS, make_case, new_case, uniform_rows
 
 RANK, N_FEATURES, ROW_LENGTH, N_ROWS = 512, 8_192, 64, 1_024
 
@@ -15,7 +15,7 @@ RANKS = {
 }
 SETS = {
     "linear": lambda k, m: N_FEATURES * (m - k + 1) // m,
-    "exponential": lambda k, m: N_FEATURES >> (k - 1),
+    "exponential": lambda k, m: max(1, N_FEATURES >> (k - 1)),
 }
 REGIMES = [f"{ranks} D_k, {sets} |F_k|" for ranks in RANKS for sets in SETS]
 LEVELS = [1, 2, 4, 8, 16]
@@ -38,10 +38,7 @@ class Regimes:
         return uniform_rows(N_ROWS, N_FEATURES, ROW_LENGTH)
 
     def setup(self, rows, name, m, backend):
-        found = regime(name, m)
-        if found is None:
-            raise NotImplementedError(f"{name} with m = {m}: D_1 would be below 1")
-        dims, sizes = found
+        dims, sizes = _existing(name, m)
         self.case = make_case(rows, "rafm", dims, sizes=sizes, backend=backend)
 
     def time_score(self, rows, name, m, backend):
@@ -53,7 +50,26 @@ class Regimes:
     def peakmem_train(self, rows, name, m, backend):
         self.case.train()
 
-    def track_parameters(self, rows, name, m, backend):
-        return self.case.model.layout.n_parameters
+
+class Stored:
+    """Numbers stored: sum_k D_k |F_k|, a bias and linear weights."""
+
+    params = [REGIMES, LEVELS]
+    param_names = ["regime", "m"]
+
+    def setup(self, name, m):
+        dims, sizes = _existing(name, m)
+        rows = uniform_rows(2, N_FEATURES, 2)
+        self.layout = new_case(rows, "rafm", dims, sizes=sizes).model.layout
+
+    def track_parameters(self, name, m):
+        return self.layout.n_parameters
 
     track_parameters.unit = "parameters"
+
+
+def _existing(name, m):
+    found = regime(name, m)
+    if found is None:
+        raise NotImplementedError(f"{name} with m = {m}: D_1 would be below 1")
+    return found

@@ -10,13 +10,10 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from rafm_bench.config import TrainConfig
-from rafm_bench.progress import Silent
-from rafm_bench.train import train
-from rafm_datasets import open_prepared
-
 
 def main():
+    from rafm_datasets import open_prepared
+
     arguments = _arguments()
     data = open_prepared(arguments.data)
     chosen = {
@@ -38,6 +35,10 @@ def main():
 
 
 def _run(data, options, alone):
+    from rafm_bench.config import TrainConfig
+    from rafm_bench.progress import Silent
+    from rafm_bench.train import train
+
     config = TrainConfig(**options)
     with tempfile.TemporaryDirectory() as folder:
         result = train(config, data, Path(folder, "run"), Silent()).result

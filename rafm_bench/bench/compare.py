@@ -1,36 +1,33 @@
-"""BASE against HEAD: their processes take turns, sample by sample, pair by pair."""
+"""BASE against HEAD: both are built, measured in turns, and judged."""
 
 from __future__ import annotations
 
-import os
 import re
-import time
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from rafm_bench.backend_check import usable_cpus
 from rafm_bench.bench.environments import (
     Environment,
     build,
     commit_of,
-    is_dirty,
+    only_comparison,
     repository,
+    uncommitted,
 )
-from rafm_bench.bench.processes import BenchmarkError, Process, measuring
-from rafm_bench.bench.verdicts import Ratio, judge
-from rafm_bench.errors import UserError
-from rafm_bench.versions import versions
+from rafm_bench.bench.measure import SKIPPED, Benchmark, Turns
+from rafm_bench.bench.processes import BenchmarkError, measuring
+from rafm_bench.bench.verdicts import judge, never_varies
+from rafm_bench.errors import RunError, UserError
+from rafm_bench.versions import LIBRARIES, versions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from rafm_bench.progress import Reporter
 
-SECONDS_OF_SAMPLES = (
-    0.3  # of one benchmark, commit and pair; at least `samples` of them
-)
-MOST_SAMPLES = 25
+SIDES = ("base", "head")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +37,10 @@ class Plan:
     base: str
     head: str
     suite: str
-    pairs: int = 8
-    samples: int = 5
+    pairs: int = 16
+    samples: int = 3
     threshold: float = 1.1
     allow_dirty: bool = False
-
-
-class Benchmark(NamedTuple):
-    """A benchmark with one choice of parameters."""
-
-    name: str
-    label: str
-    params: tuple[str, ...]
-    kind: str
-    cache: str | None
-
-
-class Compared(NamedTuple):
-    """A benchmark and its ratio, or why it has none."""
-
-    benchmark: Benchmark
-    ratio: Ratio | None
-    error: str
 
 
 def compare_commits(plan: Plan, report: Reporter) -> dict[str, Any]:
@@ -69,65 +48,87 @@ def compare_commits(plan: Plan, report: Reporter) -> dict[str, Any]:
 
     Returns
     -------
-    dict                              base, head, cores, versions, threshold, and
-                                      `benchmarks`: name, params, kind and either base,
-                                      head, ratio, low, high, verdict or error
+    dict                              base and head (commit and versions), cores and
+                                      versions here, pairs, threshold; `worse`: whether
+                                      a benchmark is slower or broken; `benchmarks`:
+                                      name, params, kind, unit and either base, head,
+                                      ratio, low, high, verdict (see `verdicts.judge`),
+                                      or error, fails_at (of "base", "head") and broken:
+                                      whether it fails at HEAD and runs at BASE
 
     Raises
     ------
-    UserError                         no such commit, a dirty tree, no such benchmark
-    RunError                          a commit that cannot be built
+    UserError                         no such commit, a dirty tree, no such benchmark,
+                                      another comparison runs
+    RunError                          a commit that cannot be built, or no benchmark
+                                      that could be judged
     """
     root = repository()
-    if is_dirty(root) and not plan.allow_dirty:
-        raise UserError(
-            f"{root}: has changes that no commit holds, and they would not be "
-            "measured; commit them, or add --allow-dirty to leave them out"
-        )
-    base, head = (
-        build(root, name, commit_of(root, name), report)
-        for name in (plan.base, plan.head)
-    )
-    compared = _measure(plan, base, head, report)
+    _refuse_dirt(root, plan)
+    commits = [(name, commit_of(root, name)) for name in (plan.base, plan.head)]
+    with only_comparison(root):
+        base, head = (build(root, name, commit, report) for name, commit in commits)
+        suite = head.source / "benchmarks"
+        about = [_about(one, suite) for one in (base, head)]
+        _warn_of_versions(about[0], about[1], report)
+        here = {"cores": usable_cpus(), "versions": versions()}
+        turns = Turns((base, head), suite, _chosen(plan, head, suite), report)
+        turns.take(plan.pairs, plan.samples)
+    found = _judged(turns, plan)
     return {
-        "base": {"name": base.name, "commit": base.commit},
-        "head": {"name": head.name, "commit": head.commit},
-        "cores": len(os.sched_getaffinity(0)),
-        "versions": versions(),
+        **dict(zip(SIDES, about, strict=True)),
+        **here,
         "pairs": plan.pairs,
         "threshold": plan.threshold,
-        "benchmarks": [_as_dict(one) for one in compared],
+        "worse": any(
+            one.get("verdict") == "slower" or one.get("broken") for one in found
+        ),
+        "benchmarks": found,
     }
 
 
-def _measure(
-    plan: Plan, base: Environment, head: Environment, report: Reporter
-) -> list[Compared]:
-    suite = head.source / "benchmarks"
-    chosen = _chosen(plan, head, suite)
-    errors: dict[str, str] = {}
-    _prepare((base, head), suite, chosen, errors, report)
-    samples: dict[str, list[tuple[list[float], list[float]]]] = {}
-    for pair in range(plan.pairs):
-        _run_pair(plan, (base, head), suite, chosen, samples, errors, pair, report)
-    judged = [one for one in chosen if one.name not in errors and samples.get(one.name)]
-    found = []
-    for one in chosen:
-        if one in judged:
-            ratio = judge(samples[one.name], len(judged), plan.threshold)
-            found.append(Compared(one, ratio, ""))
-        elif one.name in errors:
-            found.append(Compared(one, None, errors[one.name]))
-    return found
+def _refuse_dirt(root: Path, plan: Plan) -> None:
+    dirt = [] if plan.allow_dirty else uncommitted(root)
+    if dirt:
+        named = ", ".join(dirt[:3]) + (", ..." if len(dirt) > 3 else "")
+        raise UserError(
+            f"{root}: has changes that no commit holds ({named}), and they would not "
+            "be measured; commit them, or add --allow-dirty to leave them out"
+        )
+
+
+def _about(environment: Environment, suite: Path) -> dict[str, Any]:
+    found = _ask(environment, suite, "versions", LIBRARIES)
+    commit = environment.commit
+    return {"name": environment.name, "commit": commit, "versions": found}
+
+
+def _ask(environment: Environment, suite: Path, *request: Any) -> Any:
+    with measuring(environment, suite) as process:
+        try:
+            return process.ask(*request)
+        except BenchmarkError as error:
+            raise RunError(
+                f"{environment.name} cannot tell its {request[0]}: {error}"
+            ) from None
+
+
+def _warn_of_versions(
+    base: Mapping[str, Any], head: Mapping[str, Any], report: Reporter
+) -> None:
+    differ = [
+        f"{name} {base['versions'].get(name)} and {version}"
+        for name, version in head["versions"].items()
+        if base["versions"].get(name) != version
+    ]
+    if differ:
+        report.say(
+            f"warning: {base['name']} and {head['name']} have different packages "
+            f"({', '.join(differ)}): what those change shows too"
+        )
 
 
 def _chosen(plan: Plan, head: Environment, suite: Path) -> list[Benchmark]:
-    with measuring(head, suite) as process:
-        listed = process.ask("list")
-    every = [
-        Benchmark(b["name"], b["label"], tuple(b["params"]), b["kind"], b["cache"])
-        for b in listed
-    ]
     try:
         pattern = re.compile(plan.suite)
     except re.error as error:
@@ -135,6 +136,10 @@ def _chosen(plan: Plan, head: Environment, suite: Path) -> list[Benchmark]:
             f"--suite {plan.suite!r} is not a regular expression: {error}; write one "
             "such as 'models|regimes'"
         ) from None
+    every = [
+        Benchmark(**one | {"params": tuple(one["params"])})
+        for one in _ask(head, suite, "list")
+    ]
     chosen = [
         one for one in every if pattern.search(f"{one.label} {' '.join(one.params)}")
     ]
@@ -147,105 +152,53 @@ def _chosen(plan: Plan, head: Environment, suite: Path) -> list[Benchmark]:
     return chosen
 
 
-def _prepare(
-    environments: Sequence[Environment],
-    suite: Path,
-    chosen: Sequence[Benchmark],
-    errors: dict[str, str],
-    report: Reporter,
-) -> None:
-    """Build what suites keep, and run each benchmark once: compiled code is kept."""
-    for environment in environments:
-        with measuring(environment, suite) as process:
-            for done, one in enumerate(chosen):
-                report(
-                    f"warming {environment.name} up", done, len(chosen), "benchmarks"
-                )
-                if one.name in errors:
-                    continue
-                try:
-                    process.ask("cache", one.name)
-                    if process.ask("open", one.name):
-                        process.ask("sample")
-                        process.ask("close")
-                    else:
-                        errors[one.name] = "skipped"
-                except BenchmarkError as error:
-                    errors[one.name] = f"fails at {environment.name}: {error}"
-
-
-def _run_pair(
-    plan: Plan,
-    environments: tuple[Environment, Environment],
-    suite: Path,
-    chosen: Sequence[Benchmark],
-    samples: dict[str, list[tuple[list[float], list[float]]]],
-    errors: dict[str, str],
-    pair: int,
-    report: Reporter,
-) -> None:
-    """Measure all benchmarks by one pair of fresh processes (a peak needs its own)."""
-    stage = f"pair {pair + 1}/{plan.pairs}"
-    with ExitStack() as stack:
-        both = [stack.enter_context(measuring(one, suite)) for one in environments]
-        for done, one in enumerate(chosen):
-            report(stage, done, len(chosen), "benchmarks")
-            if one.name in errors:
-                continue
-            try:
-                if one.kind == "peakmemory":
-                    found = _peaks(environments, suite, one)
-                else:
-                    found = _turns(plan, both, one, pair)
-            except BenchmarkError as error:
-                errors[one.name] = f"fails: {error}"
-                continue
-            if min(map(min, found)) > 0:
-                samples.setdefault(one.name, []).append(found)
-            else:
-                errors[one.name] = "a value is not above 0: it has no ratio"
-
-
-def _turns(
-    plan: Plan, both: Sequence[Process], one: Benchmark, pair: int
-) -> tuple[list[float], list[float]]:
-    """Let both take samples in turns; who begins changes from turn to turn."""
-    found: tuple[list[float], list[float]] = ([], [])
-    for process in both:
-        process.ask("open", one.name)
-        if one.kind == "time":
-            process.ask("sample")  # the first one pays for pages and caches
-    least = plan.samples if one.kind == "time" else 1
-    started = time.monotonic()
-    while len(found[0]) < least or (
-        one.kind == "time"
-        and len(found[0]) < MOST_SAMPLES
-        and time.monotonic() - started < 2 * SECONDS_OF_SAMPLES
-    ):
-        order = (0, 1) if (pair + len(found[0])) % 2 == 0 else (1, 0)
-        for i in order:
-            found[i].append(both[i].ask("sample"))
-    for process in both:
-        process.ask("close")
+def _judged(turns: Turns, plan: Plan) -> list[dict[str, Any]]:
+    """Describe each benchmark with its ratio, or with why it has none."""
+    pairs = {
+        one.name: turns.pairs[one.name]
+        for one in turns.chosen
+        if one.name not in turns.errors
+    }
+    if not pairs:
+        first = turns.chosen[0]
+        why = _failure(turns.errors[first.name], plan)["error"]
+        raise RunError(
+            f"none of {len(turns.chosen)} benchmarks could be judged; the first, "
+            f"{first.name}: {why}"
+        )
+    varying = sum(not never_varies(samples) for samples in pairs.values())
+    found = []
+    for one in turns.chosen:
+        told = {"name": one.label, "params": one.params}
+        told |= {"kind": one.kind, "unit": one.unit}
+        if one.name in pairs:
+            ratio = judge(
+                pairs[one.name],
+                max(1, varying),
+                plan.threshold,
+                is_memory=one.is_memory,
+            )
+            found.append(told | asdict(ratio))
+        else:
+            found.append(told | _failure(turns.errors[one.name], plan))
     return found
 
 
-def _peaks(
-    environments: Sequence[Environment], suite: Path, one: Benchmark
-) -> tuple[list[float], list[float]]:
-    found = []
-    for environment in environments:
-        with measuring(environment, suite) as process:
-            process.ask("open", one.name)
-            found.append([process.ask("sample")])
-            process.ask("close")
-    return found[0], found[1]
-
-
-def _as_dict(one: Compared) -> dict[str, Any]:
-    told = {
-        "name": one.benchmark.label,
-        "params": one.benchmark.params,
-        "kind": one.benchmark.kind,
+def _failure(errors: Mapping[int, str], plan: Plan) -> dict[str, Any]:
+    """Put what went wrong at BASE (0) and HEAD (1) into words."""
+    names = (plan.base, plan.head)
+    fails = [side for side, text in sorted(errors.items()) if text != SKIPPED]
+    if len(set(errors.values())) == 1 and len(errors) == 2:
+        text = errors[0] if not fails else f"fails at both: {errors[0]}"
+    else:
+        text = "; ".join(
+            f"fails at {names[side]}: {text}"
+            if text != SKIPPED
+            else f"skipped at {names[side]}"
+            for side, text in sorted(errors.items())
+        )
+    return {
+        "error": text,
+        "fails_at": [SIDES[side] for side in fails],
+        "broken": fails == [1] and 0 not in errors,
     }
-    return told | (asdict(one.ratio) if one.ratio else {"error": one.error})

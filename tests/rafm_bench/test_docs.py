@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from dataclasses import replace
@@ -178,6 +179,19 @@ def test_the_example_of_a_backend_is_the_one_that_is_tested():
     names: dict[str, Any] = {}
     exec(suite.replace("import example_backend\n", ""), names)
     assert callable(names["test_example_backend"])
+
+
+def test_the_example_of_a_benchmark_runs_with_all_its_parameters():
+    example = next(t for kind, t in blocks(DOCS / "performance.md") if kind == "python")
+    names: dict[str, Any] = {}
+    exec(example, names)
+    suite = names["Bags"]()
+    kept = suite.setup_cache()
+    for params in itertools.product(*suite.params):
+        suite.setup(kept, *params)
+        suite.time_train(kept, *params)
+        suite.time_score(kept, *params)
+        assert suite.case.batch.n_rows == 20_000 // params[0]
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda p: p.stem)
