@@ -72,10 +72,11 @@ NOTHING = Plant("no change", README, "\n", "\n\n", ())
 
 
 @click.command()
+@click.option("--plants/--no-plants", default=True, help="Plant changes at all.")
 @click.option("--tries", default=10, show_default=True, help="Of no change.")
 @click.option("--suite", default="^models.Score", show_default=True)
 @click.option("--work", type=click.Path(path_type=Path), help="Folder for the clone.")
-def main(tries: int, suite: str, work: Path | None) -> None:
+def main(plants: bool, tries: int, suite: str, work: Path | None) -> None:
     """Plant changes and compare commits."""
     root = _git(Path.cwd(), "rev-parse", "--show-toplevel")
     with tempfile.TemporaryDirectory(dir=work) as folder:
@@ -83,7 +84,7 @@ def main(tries: int, suite: str, work: Path | None) -> None:
         _git(Path(root), "clone", "--quiet", ".", str(clone))
         base = _git(clone, "rev-parse", "HEAD")  # origin may have no HEAD
         wrong = 0
-        for plant, times in ((SLOWER, 1), (LARGER, 1), (NOTHING, tries)):
+        for plant, times in ((SLOWER, plants), (LARGER, plants), (NOTHING, tries)):
             commit(clone, base, plant)
             for _ in range(times):
                 wrong += report(plant, compare(clone, suite))

@@ -185,10 +185,14 @@ def undisturbed(seconds: float, before: Clocks, after: Clocks) -> float:
     """Return `seconds` of the wall clock less those in which others had the core.
 
     Only where this thread alone has worked: threads and processes of a benchmark keep
-    each other waiting, which is its own time.
+    each other waiting, which is its own time. Clocks are read a little before the time
+    begins and after it ends: a wait in between is not within `seconds`, so that what
+    is left is at least this thread's work.
     """
     own, work, waiting = (end - start for start, end in zip(before, after, strict=True))
-    return seconds if work - own > ALONE * seconds else seconds - waiting
+    if work - own > ALONE * seconds:
+        return seconds
+    return max(seconds - waiting, min(own, seconds))
 
 
 def _peak_bytes() -> int:

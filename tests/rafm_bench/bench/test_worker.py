@@ -19,8 +19,16 @@ from rafm_bench.bench.worker import Clocks, undisturbed
         (Clocks(own=0.5, all=2.0, waiting=0.25), 1.25),
         (Clocks(own=0.0, all=1.0, waiting=0.25), 1.25),
         (Clocks(own=1.0, all=1.0, waiting=0.0), 1.25),
+        (Clocks(own=0.75, all=0.75, waiting=1.5), 0.75),
     ],
-    ids=["one thread", "and a little beside", "helpers too", "only helpers", "unknown"],
+    ids=[
+        "one thread",
+        "and a little beside",
+        "helpers too",
+        "only helpers",
+        "unknown",
+        "waits before and after",
+    ],
 )
 def test_waiting_for_a_core_is_taken_off_where_one_thread_did_the_work(spent, seconds):
     before = Clocks(20.0, 30.0, 40.0)
