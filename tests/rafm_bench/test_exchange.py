@@ -419,7 +419,7 @@ def test_a_wrong_number_in_libfm_text_is_found_by_its_line(
         ({"features": np.array([[0, 1]])}, "must name each of the"),
         ({"linear": np.array(1.0)}, "must name each of the 1 features once"),
         (
-            {"linear": np.ones((1, 1)), "features": np.array([0])},
+            {"linear": np.ones((1, 1), np.float32), "features": np.array([0])},
             r"'linear' must have shape",
         ),
         ({"embeddings.1": np.zeros((2, 2))}, r"'embeddings\.1' must have shape"),
