@@ -33,7 +33,7 @@ class Plant(NamedTuple):
     found: tuple[str, ...]  # patterns of a flagged benchmark's name and parameters
 
 
-# Pairs of three rows of seven are summed twice, the second time from the cache. Scores
+# Pairs of three rows of five are summed twice, the second time from the cache. Scores
 # stay the same to the last bit: half of the sum of two equal numbers.
 SLOWER = Plant(
     "FFM's scores 1.3 times slower",
@@ -43,7 +43,7 @@ SLOWER = Plant(
         out[r] = z
 """,
     """\
-        n_sums = 2 if r % 7 < 3 else 1
+        n_sums = 2 if r % 5 < 3 else 1
         pairs = 0.0
         for _ in range(n_sums):
             pairs += _pair_products(
